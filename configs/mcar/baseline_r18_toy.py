@@ -1,0 +1,29 @@
+# Plain baseline of MCAR on ToyScenes, from scratch, minutes on two CPU cores.
+_base_ = [
+    '../_base_/toy_scenes.py',
+    '../_base_/toy_schedule.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    type='mmpretrain.ImageClassifier',
+    backbone=dict(
+        # Half the width of ResNet-18.
+        type='mmpretrain.ResNet',
+        depth=18,
+        stem_channels=32,
+        base_channels=32,
+    ),
+    head=dict(
+        type='mmmlc.MultiLabelConvHead',
+        num_classes=20,
+        in_channels=256,
+        pooling='gwp',
+    ),
+    data_preprocessor=dict(
+        type='mmpretrain.ClsDataPreprocessor',
+        mean=[127.5, 127.5, 127.5],
+        std=[64.0, 64.0, 64.0],
+        to_rgb=True,
+    ),
+)

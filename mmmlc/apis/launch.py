@@ -1,0 +1,112 @@
+"""From a config file to a runner, as ``tools/train.py`` and ``tools/test.py`` need it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+
+def load_config(
+    path: str | Path,
+    options: dict | None = None,
+    work_dir: str | Path | None = None,
+    launcher: str = 'none',
+) -> Config:
+    """Read a config and apply what the command line overrides.
+
+    Args:
+        path: Config file.
+        options: Dotted keys and values, of ``--cfg-options``.
+        work_dir: Where logs and checkpoints go; by default the config's own ``work_dir``, else
+            ``work_dirs/<config name>``.
+        launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+
+    Raises:
+        FileNotFoundError: if there is no such config.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: no such config file')
+    cfg = Config.fromfile(path)
+    if options:
+        cfg.merge_from_dict(options)
+    cfg.launcher = launcher
+    if work_dir is not None:
+        cfg.work_dir = str(work_dir)
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / path.stem)
+    return cfg
+
+
+def use_amp(cfg: Config) -> None:
+    """Switch the training of a config to automatic mixed precision.
+
+    Raises:
+        ValueError: without a GPU, or if the config's optimiser wrapper is of another kind.
+    """
+    _require_gpu()
+    wrapper = cfg.optim_wrapper
+    kind = wrapper.get('type', 'OptimWrapper').split('.')[-1]
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise ValueError(f'--amp: optim_wrapper.type is {kind}, expected mmengine.OptimWrapper')
+    wrapper.type = 'mmengine.AmpOptimWrapper'
+    wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def use_amp_in_test(cfg: Config) -> None:
+    """Switch the test of a config to automatic mixed precision; ValueError without a GPU."""
+    _require_gpu()
+    cfg.test_cfg.fp16 = True
+
+
+def _require_gpu() -> None:
+    if not torch.cuda.is_available():
+        raise ValueError('--amp: torch sees no GPU, and mixed precision needs one')
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the runner, on CPU processes (gloo) as well as on GPUs."""
+    if cfg.launcher != 'none' and not torch.cuda.is_available():
+        _prepare_gloo(cfg)
+    if 'runner_type' in cfg:
+        return RUNNERS.build(cfg)
+    return Runner.from_cfg(cfg)
+
+
+def _prepare_gloo(cfg: Config) -> None:
+    """Make mmengine's runner work in several processes without a GPU."""
+    if 'RANK' not in os.environ:
+        raise ValueError(
+            f'--launcher {cfg.launcher} without a GPU expects torchrun (tools/dist_train.sh): '
+            'the environment has no RANK'
+        )
+    if not torch.distributed.is_initialized():
+        # The runner's own initialisation calls CUDA.
+        torch.distributed.init_process_group('gloo')
+    cfg.model_wrapper_cfg = dict(
+        type='mmengine.MMDistributedDataParallel', device_ids=None, broadcast_buffers=False
+    )
+
+
+def load_weights(runner: Runner, checkpoint: str | Path) -> None:
+    """Load a checkpoint into the runner's model; every key must match.
+
+    mmengine alone would go on with whatever keys are missing, that is, test a random model.
+
+    Raises:
+        FileNotFoundError: if a local path doesn't exist.
+        ValueError: if keys or shapes differ from the model's.
+    """
+    checkpoint = str(checkpoint)
+    if '://' not in checkpoint and not Path(checkpoint).is_file():
+        raise FileNotFoundError(f'{checkpoint}: no such checkpoint')
+    try:
+        runner.load_checkpoint(checkpoint, strict=True)
+    except RuntimeError as error:
+        raise ValueError(f'{checkpoint} does not fit the model of the config: {error}') from error
+    runner._has_loaded = True  # or test() would load cfg.load_from over it

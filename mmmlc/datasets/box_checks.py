@@ -1,0 +1,74 @@
+"""Whether the boxes of a sample stay right along a pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import mmcv.transforms as mmcv_t
+import mmengine.dataset as mmengine_d
+import mmpretrain.datasets.transforms as mmpretrain_t
+import torchvision.transforms as torchvision_t
+from mmpretrain.datasets.transforms.processing import TorchVisonTransformWrapper
+
+from .transforms import LoadImage, PackInputs
+
+
+def _types(module: object, names: str) -> set[type]:
+    return {getattr(module, name) for name in names.split()}
+
+
+# Exact types: a subclass may do anything. These keep every pixel at its fraction of the image.
+_KEEPS_GEOMETRY = (
+    {LoadImage, PackInputs}
+    | _types(mmcv_t, 'LoadImageFromFile Resize Normalize RandomGrayscale ToTensor ImageToTensor')
+    | _types(mmpretrain_t, 'PackInputs Collect ResizeEdge NumpyToPIL PILToNumpy ColorJitter')
+    | _types(mmpretrain_t, 'Lighting RandomErasing Cutout GaussianBlur Sharpness Brightness')
+    | _types(mmpretrain_t, 'Contrast ColorTransform AutoContrast Invert Equalize Solarize')
+    | _types(mmpretrain_t, 'SolarizeAdd Posterize')
+    | _types(torchvision_t, 'ColorJitter Grayscale RandomGrayscale GaussianBlur RandomInvert')
+    | _types(torchvision_t, 'RandomPosterize RandomSolarize RandomAdjustSharpness RandomErasing')
+    | _types(torchvision_t, 'RandomAutocontrast RandomEqualize Resize Normalize ToTensor')
+    | _types(torchvision_t, 'PILToTensor ToPILImage ConvertImageDtype')
+)
+_WRAPPERS = {mmengine_d.Compose} | _types(
+    mmcv_t, 'Compose RandomApply RandomChoice RandomResize RandomChoiceResize'
+)
+# These show the inner steps another dict than the sample, so that boxes cannot be moved in there.
+_REMAPPERS = _types(mmcv_t, 'KeyMapper TransformBroadcaster') | _types(
+    mmpretrain_t, 'MultiView ApplyToList'
+)
+
+
+def check_boxes_follow(transforms: Iterable) -> None:
+    """Raise ValueError naming the built transforms that may leave ``boxes`` behind.
+
+    Safe are the steps known to keep every pixel at its fraction of the image, and those with the
+    class attribute ``moves_boxes = True``. Wrappers (``RandomApply``, ``Compose``, ...) are looked
+    into.
+    """
+    lost = list(_unsafe(transforms, '', movable=True))
+    if lost:
+        raise ValueError(
+            f'pipeline: {", ".join(lost)} may move or cut the image without its boxes. Take a '
+            'transform that moves results["boxes"] too (mmmlc.RandomFlip for RandomFlip), or set '
+            'the class attribute moves_boxes = True on your own transform if boxes stay right '
+            'after it, or load no boxes: dataset with_boxes=False.'
+        )
+
+
+def _unsafe(transforms: Iterable, path: str, movable: bool) -> Iterator[str]:
+    for transform in transforms:
+        step = transform.t if isinstance(transform, TorchVisonTransformWrapper) else transform
+        name = path + getattr(step, '__name__', type(step).__name__)
+        kind = type(step)
+        if kind in _WRAPPERS | _REMAPPERS:
+            yield from _unsafe(_inner(step), f'{name} > ', movable and kind in _WRAPPERS)
+        elif kind not in _KEEPS_GEOMETRY and not (movable and getattr(step, 'moves_boxes', False)):
+            yield name
+
+
+def _inner(wrapper: object) -> Sequence:
+    if hasattr(wrapper, 'resize'):  # RandomResize, RandomChoiceResize
+        return [wrapper.resize]
+    inner = wrapper.transforms
+    return inner if isinstance(inner, list) else [inner]

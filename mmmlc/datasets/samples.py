@@ -1,0 +1,169 @@
+"""What our multi-label datasets share: checked labels, checked boxes, broken images replaced."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import torch
+from mmengine.fileio import LocalBackend, get_file_backend
+from mmpretrain.datasets import MultiLabelDataset as _MultiLabelDataset
+from mmpretrain.datasets.base_dataset import expanduser
+
+from mmmlc.registry import DATASETS
+
+from .box_checks import check_boxes_follow
+from .transforms import BrokenImageError, warn
+
+
+class MultiLabelMixin:
+    """Goes before an mmpretrain dataset; adds the checks, and replaces broken images in training.
+
+    - ``gt_label`` is sorted and unique (mmpretrain's one-hot counts a repeated label twice); a
+      label outside the vocabulary and an empty split are errors.
+    - A missing ``data_root``, ``data_prefix`` or ``ann_file`` is a FileNotFoundError. Single images
+      are not looked for at the start: that takes minutes on a cluster's file system.
+    - An image that :class:`~mmmlc.datasets.LoadImage` cannot load is logged, once, and replaced by
+      a random other one in training; with ``test_mode=True`` it raises :class:`BrokenImageError`.
+
+    Args:
+        with_boxes: keep the boxes of the annotation file in the sample. A pipeline with a transform
+            that moves the image without its boxes is then refused.
+        max_refetch: so many broken images in a row stop the training.
+        lazy_init: do not read the annotation file yet.
+    """
+
+    source_key = 'ann_file'  # the config key behind ``source``
+
+    def __init__(
+        self,
+        *args,
+        with_boxes: bool = True,
+        lazy_init: bool = False,
+        max_refetch: int = 100,
+        **kwargs,
+    ) -> None:
+        if kwargs.get('filter_cfg'):
+            raise ValueError(f'{type(self).__name__} takes no filter_cfg: {kwargs["filter_cfg"]}')
+        if 'data_root' in kwargs:
+            kwargs['data_root'] = expanduser(kwargs['data_root'])
+        self.with_boxes = with_boxes
+        self._failures = 0
+        super().__init__(*args, lazy_init=True, max_refetch=max_refetch, **kwargs)
+        if with_boxes:
+            check_boxes_follow(self.pipeline.transforms)
+        if not lazy_init:
+            self.full_init()
+
+    @property
+    def source(self) -> str:
+        """The file that lists the samples, named in errors."""
+        return self.ann_file
+
+    def full_init(self) -> None:
+        """Check the paths, then read the annotation file."""
+        if self._fully_initialized:
+            return
+        self._check_paths()
+        super().full_init()
+
+    def _check_paths(self) -> None:
+        if 'img_path' not in self.data_prefix:
+            raise ValueError(f"data_prefix has the keys {[*self.data_prefix]}, needs 'img_path'")
+        prefixes = {f'data_prefix[{k!r}]': path for k, path in self.data_prefix.items()}
+        for key, path in {'data_root': self.data_root, **prefixes}.items():
+            _require(os.path.isdir, path, key, 'folder')
+        _require(os.path.isfile, self.source, self.source_key, 'file')
+
+    def filter_data(self) -> list[dict]:
+        """Check and normalise the labels of all samples (mmengine calls this in full_init)."""
+        data_list = super().filter_data()
+        classes = self._metainfo.get('classes') or self._metainfo.get('categories')
+        if not data_list:
+            raise ValueError(f'{self.source}: no sample left, the split is empty')
+        if self._indices == 0 or np.size(self._indices) == 0:
+            raise ValueError(f'{self.source}: indices={self._indices} leaves no sample')
+        if not classes:
+            raise ValueError(f'{self.source} names no classes: give classes=[...]')
+        for entry, info in enumerate(data_list):
+            info.setdefault('entry', entry)
+            if 'gt_label' in info:
+                info['gt_label'] = self._checked_labels(info, len(classes))
+        # In shared memory: the workers of all epochs know what has been reported.
+        self._reported = torch.zeros(max(i['entry'] for i in data_list) + 1, dtype=torch.bool)
+        self._reported.share_memory_()
+        return data_list
+
+    def _checked_labels(self, info: dict, num_classes: int) -> list[int]:
+        labels, where = info['gt_label'], f'{self.source}: entry {info["entry"]}'
+        if not isinstance(labels, (list, tuple, set, np.ndarray)):
+            raise TypeError(f'{where} ({info["img_path"]}): gt_label={labels!r}, expected a list')
+        for label in labels:
+            if not isinstance(label, (int, np.integer)) or not 0 <= label < num_classes:
+                raise ValueError(
+                    f'{where} ({info["img_path"]}): label {label!r} is outside the vocabulary, '
+                    f'expected an integer from 0 to {num_classes - 1}'
+                )
+        return sorted({int(label) for label in labels})
+
+    def prepare_data(self, idx: int) -> dict | None:
+        """Run the pipeline on a sample; None in place of a broken image makes mmengine go on."""
+        try:
+            data = super().prepare_data(idx)
+        except BrokenImageError as error:
+            return self._report_broken(idx, error)
+        self._failures = 0
+        return data
+
+    def _report_broken(self, idx: int, error: BrokenImageError) -> None:
+        entry = self.get_data_info(idx)['entry']
+        message = f'broken image, entry {entry} of {self.source}: {error}'
+        if self.test_mode:
+            raise BrokenImageError(message) from error
+        self._failures += 1
+        if self._failures > self.max_refetch:
+            self._failures = 0
+            raise BrokenImageError(
+                f'{self.max_refetch + 1} images in a row cannot be loaded, check data_root and '
+                f'data_prefix (images in {self.img_prefix!r}). The last: {message}'
+            ) from error
+        if not self._reported[entry]:
+            self._reported[entry] = True
+            warn(f'{message}. Another image is taken in its place.')
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Return the labels of a sample (for mmengine's ``ClassBalancedDataset``)."""
+        return self.get_data_info(idx)['gt_label']
+
+    def get_gt_labels(self) -> np.ndarray:
+        """Return the labels of all samples, (N, C) uint8 of 0 and 1."""
+        matrix = np.zeros((len(self), len(self.CLASSES)), dtype=np.uint8)
+        for idx, row in enumerate(matrix):
+            row[self.get_cat_ids(idx)] = 1
+        return matrix
+
+
+def _require(exists, path: str | None, key: str, what: str) -> None:
+    """Raise FileNotFoundError naming the config key; remote paths are not looked at."""
+    if not path or not isinstance(get_file_backend(path), LocalBackend) or exists(path):
+        return
+    place = '' if os.path.isabs(path) else f' (working directory {os.getcwd()})'
+    raise FileNotFoundError(f'{key}: no {what} {path!r}{place}')
+
+
+@DATASETS.register_module()
+class MultiLabelDataset(MultiLabelMixin, _MultiLabelDataset):
+    """mmpretrain's ``MultiLabelDataset`` (OpenMMLab JSON with lists of labels) with our checks.
+
+    It carries no boxes, so that every transform may be used.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, with_boxes=False, **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        """Read ``ann_file``; what is wrong with it is raised as ValueError naming the file."""
+        try:
+            return super().load_data_list()
+        except (ValueError, TypeError, KeyError, AssertionError) as error:
+            raise ValueError(f'{self.ann_file}: {type(error).__name__}: {error}') from error

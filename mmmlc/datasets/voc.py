@@ -1,0 +1,210 @@
+"""Pascal VOC as a multi-label dataset with a choice of what "difficult" means in training.
+
+Shapes of an image with M objects: ``boxes`` (M, 4), ``box_labels``, ``box_difficult`` and
+``box_areas`` (M,).
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable
+
+import numpy as np
+from mmengine import list_from_file
+from mmengine.logging import print_log
+from mmpretrain.datasets import VOC as _VOC
+from mmpretrain.datasets.base_dataset import expanduser
+
+from mmmlc.registry import DATASETS
+
+from .samples import MultiLabelMixin
+
+
+@DATASETS.register_module()
+class VOC(MultiLabelMixin, _VOC):
+    """mmpretrain's ``VOC`` with boxes, a role for "difficult" and errors instead of skipped names.
+
+    ``gt_label_difficult`` holds the classes whose every object in the image is difficult, whatever
+    the role; AP leaves these pairs out. ``difficult`` decides what they are in training:
+
+    - ``'positive'``: in ``gt_label``, as in the code of MCAR's authors;
+    - ``'negative'``: not in ``gt_label``;
+    - ``'ignore'``: not in ``gt_label`` but in ``gt_label_ignore``, which the loss leaves out.
+
+    With boxes a sample also carries, one row per object, ``boxes`` (x1, y1, x2, y2 as fractions of
+    the image), ``box_labels``, ``box_difficult`` and ``box_areas`` (pixels of the original image).
+
+    Args:
+        data_root: folder with ``JPEGImages``, ``Annotations`` and ``ImageSets``, e.g. ``VOC2007``.
+        split: ``'train'``, ``'val'``, ``'trainval'`` or ``'test'``.
+        image_set_path: list of image ids relative to ``data_root``, in place of that of ``split``.
+        data_prefix: ``img_path`` and ``ann_path``. Without ``ann_path``, in test mode only, samples
+            have no labels (VOC 2012 test).
+        difficult: the role, see above.
+        **kwargs: of :class:`MultiLabelMixin` (``with_boxes``) and mmpretrain's ``BaseDataset``. If
+            ``classes`` are a part of the 20 VOC names, objects of the others are left out and
+            counted; other ``classes`` are the whole vocabulary.
+
+    Raises:
+        FileNotFoundError: a missing folder, list file or XML.
+        ValueError: a broken list or XML, an unknown class name; names file and entry.
+    """
+
+    source_key = 'split or image_set_path'
+
+    def __init__(
+        self,
+        data_root: str,
+        split: str = 'trainval',
+        image_set_path: str = '',
+        data_prefix: str | dict | None = None,
+        test_mode: bool = False,
+        difficult: str = 'positive',
+        **kwargs,
+    ) -> None:
+        roles, splits = ('positive', 'negative', 'ignore'), ('train', 'val', 'trainval', 'test')
+        if difficult not in roles:
+            raise ValueError(f'difficult={difficult!r}, expected one of {roles}')
+        if split not in splits and not (image_set_path and not split):
+            raise ValueError(f"split={split!r}, expected one of {splits}, or '' and image_set_path")
+        if isinstance(data_prefix, str):
+            data_prefix = {'img_path': expanduser(data_prefix)}
+        data_prefix = data_prefix or {'img_path': 'JPEGImages', 'ann_path': 'Annotations'}
+        if 'ann_path' not in data_prefix and (not test_mode or split in ('train', 'trainval')):
+            raise ValueError(f"data_prefix={data_prefix} needs 'ann_path', the folder of the XML")
+        self.difficult = difficult
+        super().__init__(
+            data_root=data_root,
+            split=split,
+            image_set_path=image_set_path,
+            data_prefix=data_prefix,
+            test_mode=test_mode,
+            **kwargs,
+        )
+
+    @property
+    def source(self) -> str:
+        """The list of image ids."""
+        return self.image_set_path
+
+    def load_data_list(self) -> list[dict]:
+        """Read the list and the XML files into one dict per image."""
+        vocabulary = self._vocabulary()
+        samples = []
+        for line, img_id in _read_ids(self.source):
+            path = self.backend.join_path(self.img_prefix, f'{img_id}.jpg')
+            sample = {'img_path': path, 'img_id': img_id, 'entry': line}
+            if self.ann_prefix is not None:
+                sample |= self._annotation(img_id, line, vocabulary)
+            samples.append(sample)
+        left_out = sum(sample.pop('left_out', 0) for sample in samples)
+        pairs = sum(len(sample.get('gt_label_difficult', ())) for sample in samples)
+        message = f'{self.source}: {len(samples):,} images, {len(self.CLASSES)} classes, '
+        message += f'{pairs:,} difficult labels taken as {self.difficult!r} in training'
+        message += f', {left_out:,} objects of other classes left out' if left_out else ''
+        print_log(message, logger='current')
+        return samples
+
+    def _vocabulary(self) -> dict[str, int]:
+        """Return the label of each class name that may occur, -1 if it is left out."""
+        classes = list(self.CLASSES)
+        if len(set(classes)) < len(classes):
+            raise ValueError(f'classes={classes} hold a name more than once')
+        voc = self.METAINFO['classes']
+        left_out = dict.fromkeys(voc, -1) if set(classes) <= set(voc) else {}
+        return left_out | {name: label for label, name in enumerate(classes)}
+
+    def _annotation(self, img_id: str, line: int, vocabulary: dict[str, int]) -> dict:
+        path = self.backend.join_path(self.ann_prefix, f'{img_id}.xml')
+        try:
+            root = ET.fromstring(self.backend.get(path))
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f'{self.source}: line {line}: no file {path}') from error
+        except ET.ParseError as error:
+            raise ValueError(f'{path} is not XML, or cut short: {error}') from error
+        objects = root.findall('object')
+        labels = np.array(
+            [_label(o, vocabulary, f'{path}: object {i}') for i, o in enumerate(objects)],
+            dtype=np.int64,
+        )
+        hard = np.array(
+            [_flag(o, f'{path}: object {i}') for i, o in enumerate(objects)], dtype=bool
+        )
+        chosen = labels >= 0
+        annotation = self._labels(labels[chosen], hard[chosen])
+        annotation['left_out'] = int((~chosen).sum())
+        if self.with_boxes:
+            annotation |= _boxes(root, path, chosen)
+            annotation |= {'box_labels': labels[chosen], 'box_difficult': hard[chosen]}
+        return annotation
+
+    def _labels(self, labels: np.ndarray, hard: np.ndarray) -> dict[str, list[int]]:
+        easy = set(labels[~hard].tolist())
+        difficult = sorted(set(labels[hard].tolist()) - easy)
+        positive = easy.union(difficult) if self.difficult == 'positive' else easy
+        fields = {'gt_label': sorted(positive), 'gt_label_difficult': difficult}
+        if self.difficult == 'ignore':
+            fields['gt_label_ignore'] = difficult
+        return fields
+
+
+def _read_ids(path: str) -> Iterable[tuple[int, str]]:
+    """Yield line number (from 1) and image id."""
+    seen = set()
+    for number, line in enumerate(list_from_file(path), start=1):
+        words = line.split()
+        if len(words) > 1:
+            raise ValueError(
+                f'{path}: line {number} is {line!r}, expected one image id (lists of one class, '
+                'with a second column, are not image sets)'
+            )
+        if words and words[0] in seen:
+            raise ValueError(f'{path}: line {number} repeats the image id {words[0]!r}')
+        seen.update(words)
+        yield from ((number, word) for word in words)
+
+
+def _label(obj: ET.Element, vocabulary: dict[str, int], where: str) -> int:
+    name = (obj.findtext('name') or '').strip()
+    if name not in vocabulary:
+        raise ValueError(f'{where} has the unknown class {name!r}, expected one of {[*vocabulary]}')
+    return vocabulary[name]
+
+
+def _flag(obj: ET.Element, where: str) -> bool:
+    text = (obj.findtext('difficult') or '0').strip()
+    if text not in ('0', '1'):
+        raise ValueError(f'{where} has difficult={text!r}, expected 0 or 1')
+    return text == '1'
+
+
+def _boxes(root: ET.Element, path: str, chosen: np.ndarray) -> dict:
+    """Return size, boxes and areas; VOC counts pixels from 1 and both ends belong to the box."""
+    width, height = _numbers(root.find('size'), ('width', 'height'), f'{path}: size')
+    if min(width, height) <= 0:
+        raise ValueError(f'{path}: size is {width} x {height}, expected positive numbers')
+    keys = ('xmin', 'ymin', 'xmax', 'ymax')
+    corners = [
+        _numbers(obj.find('bndbox'), keys, f'{path}: object {i}')
+        for i, obj in enumerate(root.findall('object'))
+    ]
+    corners = np.array(corners, dtype=np.float64).reshape(-1, 4) - [1, 1, 0, 0]
+    extents = corners[:, 2:] - corners[:, :2]
+    if len(bad := np.flatnonzero(~(extents >= 0).all(axis=1))):
+        raise ValueError(f'{path}: object {bad[0]} has its box ends in the wrong order')
+    fractions = np.clip(corners / [width, height, width, height], 0, 1)
+    return {
+        'ann_shape': (height, width),
+        'boxes': fractions[chosen].astype(np.float32),
+        'box_areas': extents.prod(axis=1)[chosen].astype(np.float32),
+    }
+
+
+def _numbers(node: ET.Element | None, keys: tuple[str, ...], where: str) -> list[float]:
+    texts = {key: None if node is None else node.findtext(key) for key in keys}
+    try:
+        return [float(text) for text in texts.values()]
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f'{where} has {texts}, expected numbers; with_boxes=False does not read the boxes'
+        ) from error

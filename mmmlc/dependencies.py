@@ -1,0 +1,199 @@
+"""What mmmlc runs on: found missing or wrong at import or first use, with the command that helps.
+
+The OpenMMLab packages have maintained forks (``onedl-*``) under the same import names; the
+originals no longer work with current torch and setuptools, and share their folders with the forks.
+Only metadata is read here: no package is imported before a ``require_*`` function needs it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import re
+import sys
+from typing import NamedTuple
+
+PIP = 'python -m pip'
+OPENCV_VERSION = '4.14.0.94'
+TORCH_VERSION, OLDEST_TORCH = '2.11.0', '2.4'
+
+
+class Fork(NamedTuple):
+    """A maintained distribution of an OpenMMLab package."""
+
+    name: str
+    oldest: str
+    tested: str
+    originals: tuple[str, ...]
+
+
+FORKS = {
+    'mmengine': Fork('onedl-mmengine', '0.10.12', '0.10.12', ('mmengine', 'mmengine-lite')),
+    'mmcv': Fork('onedl-mmcv', '2.3.6', '2.3.6', ('mmcv', 'mmcv-lite', 'mmcv-full')),
+    'mmpretrain': Fork('onedl-mmpretrain', '1.3.6', '1.3.6', ('mmpretrain',)),
+    'mmdet': Fork('onedl-mmdetection', '3.5.1', '3.5.1', ('mmdet',)),
+}
+CORE = ('mmengine', 'mmcv', 'mmpretrain')
+OPENCV = (
+    'opencv-python',
+    'opencv-contrib-python',
+    'opencv-python-headless',
+    'opencv-contrib-python-headless',
+)
+
+
+def installed_version(distribution: str) -> str | None:
+    """Version of an installed distribution (its name on PyPI), or None."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def release(version: str) -> tuple[int, ...]:
+    """Numbers of a version without build tag and pre-release: ``2.5.0a0+nv24`` is (2, 5, 0)."""
+    numbers = re.match(r'\d+(\.\d+)*', version)
+    if numbers is None:
+        raise ValueError(f'expected a version such as 2.11.0, got {version!r}')
+    return tuple(int(number) for number in numbers[0].split('.'))
+
+
+def torchvision_for(torch_version: str) -> str:
+    """The torchvision made for a torch 2.x: 0.(minor + 15), same patch, same build tag."""
+    numbers = (*release(torch_version), 0)
+    _, separator, tag = torch_version.partition('+')
+    return f'0.{numbers[1] + 15}.{numbers[2]}{separator}{tag}'
+
+
+def _known(import_name: str, version: str | None) -> bool:
+    # A source tree on PYTHONPATH has no metadata; nothing can be said against it.
+    return version is not None or importlib.util.find_spec(import_name) is not None
+
+
+def _torch_problems() -> list[str]:
+    torch, vision = installed_version('torch'), installed_version('torchvision')
+    if not _known('torch', torch):
+        both = f'torch=={TORCH_VERSION} torchvision=={torchvision_for(TORCH_VERSION)}'
+        return [f'torch is missing\n    {PIP} install {both}']
+    if torch is not None and release(torch) < release(OLDEST_TORCH):
+        both = f'torch=={TORCH_VERSION} torchvision=={torchvision_for(TORCH_VERSION)}'
+        return [f'torch {torch} is older than {OLDEST_TORCH}\n    {PIP} install {both}']
+    if torch is not None and not _known('torchvision', vision):
+        command = f'{PIP} install --no-deps torchvision=={torchvision_for(torch)}'
+        return [f'torchvision is missing (this one suits torch {torch})\n    {command}']
+    return []
+
+
+def _fork_problems(import_name: str) -> list[str]:
+    fork = FORKS[import_name]
+    version = installed_version(fork.name)
+    wanted = f'{fork.name}=={fork.tested}'
+    for original in fork.originals:
+        if found := installed_version(original):
+            # Both fill the same folder: removing one breaks the other, hence the new install.
+            return [
+                f'{import_name} is the original distribution {original} {found}; mmmlc runs on its '
+                f'maintained fork {fork.name}, which has the same import name\n'
+                f'    {PIP} uninstall -y {original}\n'
+                f'    {_install(import_name, "--force-reinstall" if version else "")}'
+            ]
+    if not _known(import_name, version):
+        return [f'{import_name} is missing\n    {_install(import_name)}']
+    if version is not None and release(version) < release(fork.oldest):
+        return [
+            f'{fork.name} {version} is older than {fork.oldest}\n    {PIP} install {wanted}'
+            + (' (and compile its ops again, if you use them)' if import_name == 'mmcv' else '')
+        ]
+    return []
+
+
+def _install(import_name: str, option: str = '') -> str:
+    fork = FORKS[import_name]
+    wanted = f'{fork.name}=={fork.tested}'
+    if option or import_name == 'mmdet':
+        return ' '.join(filter(None, [PIP, 'install', option, '--no-deps', wanted]))
+    return f'{PIP} install {wanted}' + (' "opencv-python<5"' if import_name == 'mmcv' else '')
+
+
+def core_problems() -> list[str]:
+    """One text per missing or wrong package, each with its command; empty if all is well."""
+    return _torch_problems() + [text for name in CORE for text in _fork_problems(name)]
+
+
+def original_distributions() -> list[str]:
+    """Installed originals that stand in the way of the forks."""
+    return [name for fork in FORKS.values() for name in fork.originals if installed_version(name)]
+
+
+def _refuse(what: str, problems: list[str]) -> None:
+    lines = [f'{what} cannot run with {sys.executable}:', *(f'- {text}' for text in problems)]
+    lines.append('In a checkout of mmmlc, `bash tools/install.sh` installs what is missing.')
+    raise ImportError('\n'.join(lines))
+
+
+def require_core() -> None:
+    """Raise ImportError unless torch, torchvision and the OpenMMLab forks are there."""
+    if problems := core_problems():
+        _refuse('mmmlc', problems)
+
+
+def require_mmcv_ops() -> None:
+    """Raise ImportError unless mmcv's compiled ops can be loaded."""
+    try:
+        importlib.import_module('torch')  # its libraries must be loaded before the ops
+        importlib.import_module('mmcv._ext')
+    except ModuleNotFoundError as error:
+        reason = 'mmcv has no compiled ops: a plain `pip install onedl-mmcv` leaves them out'
+        raise ImportError(f'{reason}\n{_compile_advice()}') from error
+    except ImportError as error:
+        reason = f"mmcv's ops were compiled for another torch or Python ({error})"
+        raise ImportError(f'{reason}\n{_compile_advice()}') from error
+
+
+def _compile_advice() -> str:
+    wanted = f'onedl-mmcv=={FORKS["mmcv"].tested}'
+    return (
+        'Compile them, about 12 minutes on 2 cores, in a checkout of mmmlc:\n'
+        '    bash tools/install.sh --full           (--active: in the active environment)\n'
+        'or by hand:\n'
+        f'    {PIP} install "setuptools>=77,<81" wheel packaging ninja psutil\n'
+        f'    {PIP} install --no-build-isolation --no-cache-dir --no-deps --force-reinstall '
+        f'{wanted}'
+    )
+
+
+def require_mmdet() -> None:
+    """Raise ImportError unless mmdet (the fork) and what it needs are there."""
+    if problems := _fork_problems('mmdet'):
+        _refuse('Detection', problems)
+    needed = ('six', 'shapely', 'terminaltables', 'scipy', 'tqdm', 'pycocotools')
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        names = ' '.join(missing)
+        _refuse('mmdet', [f'{", ".join(missing)} missing\n    {PIP} install {names}'])
+    require_mmcv_ops()
+
+
+def require_ximgproc() -> None:
+    """Raise ImportError unless ``cv2.ximgproc`` (edge boxes) is there."""
+    contrib = f'opencv-contrib-python=={OPENCV_VERSION}'
+    again = f'{PIP} install --force-reinstall --no-deps'
+    try:
+        cv2 = importlib.import_module('cv2')
+    except ModuleNotFoundError as error:
+        command = f'{PIP} install opencv-python=={OPENCV_VERSION} {contrib}'
+        raise ImportError(f'OpenCV (cv2) is missing\n    {command}') from error
+    except ImportError as error:
+        headless = f'opencv-contrib-python-headless=={OPENCV_VERSION}'
+        raise ImportError(
+            f'OpenCV does not load: {error}\nA machine without a display often lacks libGL:\n'
+            f'    apt-get install libgl1 libglib2.0-0\nor\n    {again} {headless}'
+        ) from error
+    if not hasattr(getattr(cv2, 'ximgproc', None), 'createEdgeBoxes'):
+        found = [f'{name} {version}' for name in OPENCV if (version := installed_version(name))]
+        raise ImportError(
+            f'cv2 has no ximgproc (installed: {", ".join(found) or "no OpenCV from PyPI"}): the '
+            'OpenCV packages share one folder, and contrib must be the last to write into it\n'
+            f'    {PIP} install opencv-python=={OPENCV_VERSION}\n    {again} {contrib}'
+        )

@@ -1,0 +1,100 @@
+"""Per-class results as a table for the log, CSV, JSON and a bar plot; all values in percent."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from mmmlc.ops.score_accumulator import Evaluation
+
+
+@dataclass(frozen=True)
+class ClassResult:
+    """One class: average precision, then precision, recall and F1 at the threshold, in percent.
+
+    A class without positives has None everywhere.
+    """
+
+    name: str
+    AP: float | None
+    precision: float | None
+    recall: float | None
+    F1: float | None
+    positives: int
+
+
+def class_results(names: Sequence[str], evaluation: Evaluation) -> list[ClassResult]:
+    """Results of all classes, in class order."""
+    at_threshold = evaluation.at_threshold
+    columns = (evaluation.ap, at_threshold.precision, at_threshold.recall, at_threshold.f1)
+    percents = [[None if math.isnan(v) else 100 * v for v in col.tolist()] for col in columns]
+    counts = evaluation.positives.tolist()
+    return [ClassResult(*row) for row in zip(names, *percents, counts, strict=True)]
+
+
+def render_table(results: Sequence[ClassResult]) -> str:
+    """The results as a plain-text table; '-' for a class without positives."""
+    table = Table()
+    table.add_column('class')
+    for field in fields(ClassResult)[1:]:
+        table.add_column(field.name, justify='right')
+    for result in results:
+        values = (result.AP, result.precision, result.recall, result.F1)
+        cells = ('-' if value is None else f'{value:.2f}' for value in values)
+        table.add_row(escape(result.name), *cells, str(result.positives))
+    text = io.StringIO()
+    Console(file=text, width=100).print(table)
+    return text.getvalue()
+
+
+def write_report(
+    out_dir: str | Path, results: Sequence[ClassResult], summary: dict[str, float | str | None]
+) -> None:
+    """Write ``summary.json`` and ``per_class.{csv,json,png}``, replacing those of before."""
+    out_dir = Path(out_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    rows = [asdict(result) for result in results]
+    for name, content in (('summary', summary), ('per_class', rows)):
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+        (out_dir / f'{name}.json').write_text(text + '\n', encoding='utf-8')
+    with open(out_dir / 'per_class.csv', 'w', newline='', encoding='utf-8') as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(ClassResult)])
+        writer.writeheader()
+        writer.writerows(rows)
+    plot_average_precision(results, out_dir / 'per_class.png')
+
+
+def plot_average_precision(results: Sequence[ClassResult], path: str | Path) -> None:
+    """Horizontal bars of the classes' AP, the best on top, with their mean as a line."""
+    shown = sorted((r for r in results if r.AP is not None), key=lambda r: r.AP)
+    left_out = len(results) - len(shown)
+    values = [result.AP for result in shown]
+    mean = sum(values) / len(values)
+    # A Figure of its own, not pyplot: no global backend or figure list is touched.
+    height = 1.2 + 0.22 * len(shown)
+    # An image file has at most 2^16 rows, which thousands of classes would exceed.
+    figure = Figure(figsize=(8, height), dpi=min(120, 65000 / height), layout='constrained')
+    axes = figure.subplots()
+    bars = axes.barh(range(len(shown)), values, color='#4c78a8')
+    labels = [f'{r.name} ({r.positives})' for r in shown]
+    axes.set_yticks(range(len(shown)), labels, fontsize=8, parse_math=False)
+    axes.axvline(mean, color='#e45756', linestyle='--', linewidth=1)
+    blank = {'facecolor': 'white', 'edgecolor': 'none', 'pad': 0.5}
+    axes.bar_label(bars, fmt='%.1f', padding=2, fontsize=8, bbox=blank)
+    axes.set(xlim=(0, 108), ylim=(-0.7, len(shown) - 0.3), xlabel='average precision (%)')
+    axes.spines[['top', 'right']].set_visible(False)
+    title = f'mAP {mean:.2f} over {len(shown)} classes (number of positives)'
+    if left_out:
+        title += f', {left_out} without positives left out'
+    axes.set_title(title, fontsize=10)
+    figure.savefig(path)

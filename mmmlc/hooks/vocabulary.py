@@ -1,0 +1,69 @@
+"""A check that dataset, model and checkpoint speak of the same classes."""
+
+from __future__ import annotations
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from mmmlc.registry import HOOKS
+
+
+@HOOKS.register_module()
+class VocabularyHook(Hook):
+    """Refuse to run when the classes of dataset, head or checkpoint don't agree.
+
+    Without it too few classes in the head end in an index error (on a GPU in a device assertion),
+    and another class order, as of the MCAR authors' checkpoints, in wrong scores without a word.
+
+    Raises:
+        ValueError: before training, validation or test.
+    """
+
+    def __init__(self) -> None:
+        self._trained_on: tuple[str, ...] | None = None
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Remember the classes that a checkpoint was trained on."""
+        meta = checkpoint.get('meta') or {}
+        classes = (meta.get('dataset_meta') or {}).get('classes')
+        self._trained_on = tuple(classes) if classes else None
+
+    def before_train(self, runner: Runner) -> None:
+        """Compare the training dataset with the head."""
+        self._check_head(runner, runner.train_dataloader.dataset, 'train_dataloader.dataset')
+
+    def before_val(self, runner: Runner) -> None:
+        """Compare the validation dataset with the head."""
+        self._check_head(runner, runner.val_dataloader.dataset, 'val_dataloader.dataset')
+
+    def before_test(self, runner: Runner) -> None:
+        """Compare the test dataset with head and checkpoint."""
+        dataset = runner.test_dataloader.dataset
+        self._check_head(runner, dataset, 'test_dataloader.dataset')
+        classes = dataset.metainfo.get('classes')
+        if classes is None or self._trained_on is None or tuple(classes) == self._trained_on:
+            return
+        pairs = zip(self._trained_on, classes, strict=False)
+        index, (ours, theirs) = next(
+            ((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1]),
+            (min(len(classes), len(self._trained_on)), ('', '')),
+        )
+        raise ValueError(
+            f'the checkpoint was trained on {len(self._trained_on)} classes, '
+            f'test_dataloader.dataset has {len(classes)}; the first difference is at index '
+            f'{index}: {ours!r} in the checkpoint, {theirs!r} in the dataset. Check `classes` and '
+            '`class_order` of the dataset.'
+        )
+
+    @staticmethod
+    def _check_head(runner: Runner, dataset, key: str) -> None:
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        expected = getattr(getattr(model, 'head', None), 'num_classes', None)
+        classes = dataset.metainfo.get('classes')
+        if expected is None or classes is None or len(classes) == expected:
+            return
+        raise ValueError(
+            f'model.head.num_classes is {expected}, {key} has {len(classes)} classes: '
+            f'set model.head.num_classes={len(classes)}'
+        )

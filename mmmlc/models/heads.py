@@ -1,0 +1,116 @@
+"""The multi-label head shared by plain baselines and MCAR.
+
+B: images, C: classes, D: channels, N: selected classes, (h, w): map size.
+"""
+
+from __future__ import annotations
+
+import torch
+from mmengine.model import BaseModule
+from mmpretrain.structures import DataSample
+from torch import Tensor, nn
+
+from mmmlc.ops.checks import check_choice
+from mmmlc.ops.pooling import POOLINGS, global_pool
+from mmmlc.registry import MODELS
+
+from .samples import set_predictions, stack_targets
+
+
+@MODELS.register_module()
+class MultiLabelConvHead(BaseModule):
+    """Global pooling, a 1x1 convolution and a sigmoid (MCAR, Eq. 1-2).
+
+    In ``mmpretrain.ImageClassifier`` it makes the plain baseline; :class:`MCAR` also reads the
+    class maps of the same convolution.
+
+    Args:
+        num_classes: C.
+        in_channels: D, channels of the backbone's (or neck's) last feature map.
+        pooling: ``'gap'``, ``'gmp'`` or ``'gwp'`` (their weighted sum).
+        pooling_weight: Share of the average in ``'gwp'``, lambda of Eq. 15.
+        loss: Config of the loss, called with logits, targets and the mask of valid pairs; the mean
+            binary cross-entropy by default.
+        threshold: Score from which a class is in ``pred_label``.
+        init_cfg: Initialisation; by default the convolution's weight is normal with deviation 0.01
+            and its bias 0.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        pooling: str = 'gap',
+        pooling_weight: float = 0.5,
+        loss: dict | None = None,
+        threshold: float = 0.5,
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(init_cfg or dict(type='mmengine.Normal', layer='Conv2d', std=0.01))
+        check_choice('head.pooling', pooling, POOLINGS)
+        for name, value in (('pooling_weight', pooling_weight), ('threshold', threshold)):
+            if not 0 <= value <= 1:
+                raise ValueError(f'head.{name} is {value}, expected a number in [0, 1]')
+        self.num_classes = num_classes
+        self.in_channels = in_channels
+        self.pooling = pooling
+        self.pooling_weight = pooling_weight
+        self.threshold = threshold
+        self.classifier = nn.Conv2d(in_channels, num_classes, kernel_size=1)
+        self.loss_module = MODELS.build(loss or dict(type='mmmlc.MultiLabelBCELoss'))
+
+    def forward(self, features: tuple[Tensor, ...]) -> Tensor:
+        """Logits (B, C) of the last feature map (B, D, h, w)."""
+        pooled = self.pre_logits(features)
+        return self.classifier(pooled[..., None, None])[..., 0, 0]
+
+    def pre_logits(self, features: tuple[Tensor, ...]) -> Tensor:
+        """Pooled features (B, D)."""
+        return global_pool(self.feature_map(features), self.pooling, self.pooling_weight)
+
+    def feature_map(self, features: tuple[Tensor, ...]) -> Tensor:
+        """The last of the features, checked to be a map (B, D, h, w)."""
+        last = features[-1] if isinstance(features, (tuple, list)) else features
+        if last.ndim != 4:
+            raise ValueError(
+                f'the backbone returns features of shape {tuple(last.shape)}, the head expects a '
+                "map (B, D, h, w): a transformer needs model.backbone.out_type='featmap', "
+                'ConvNeXt model.backbone.gap_before_final_norm=False, and no pooling neck'
+            )
+        if last.shape[1] != self.in_channels:
+            raise ValueError(
+                f'the backbone returns {last.shape[1]} channels, '
+                f'model.head.in_channels is {self.in_channels}'
+            )
+        return last
+
+    def class_maps(self, features: tuple[Tensor, ...], classes: Tensor) -> Tensor:
+        """Class activation maps of selected classes only (Eq. 4).
+
+        Args:
+            features: Of the backbone; the last one (B, D, h, w) is used.
+            classes: (B, N) class indices.
+
+        Returns:
+            (B, N, h, w) logits, float32 also under AMP.
+        """
+        last = self.feature_map(features)
+        with torch.autocast(last.device.type, enabled=False):
+            weight = self.classifier.weight.float().flatten(1)[classes]
+            bias = self.classifier.bias.float()[classes]
+            maps = torch.baddbmm(bias[..., None], weight, last.float().flatten(2))
+        return maps.unflatten(2, last.shape[-2:])
+
+    def loss_from_logits(self, logits: Tensor, samples: list[DataSample]) -> Tensor:
+        """Loss of logits (B, C) against the labels of the samples."""
+        return self.loss_module(logits, *stack_targets(samples, self.num_classes))
+
+    def loss(self, features: tuple[Tensor, ...], samples: list[DataSample]) -> dict[str, Tensor]:
+        """Loss of a batch, as mmpretrain's classifiers call it."""
+        return dict(loss=self.loss_from_logits(self(features), samples))
+
+    def predict(
+        self, features: tuple[Tensor, ...], samples: list[DataSample] | None = None
+    ) -> list[DataSample]:
+        """Samples with ``pred_score`` (C,) and ``pred_label``."""
+        return set_predictions(samples, self(features).float().sigmoid(), self.threshold)

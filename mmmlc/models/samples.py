@@ -1,0 +1,102 @@
+"""Between data samples and tensors: targets in, predictions out.
+
+B: images, C: classes, N: regions per image.
+"""
+
+from __future__ import annotations
+
+import torch
+from mmpretrain.structures import DataSample
+from torch import Tensor
+
+
+def stack_targets(samples: list[DataSample], num_classes: int) -> tuple[Tensor, Tensor | None]:
+    """Stack the labels of a batch.
+
+    Args:
+        samples: With ``gt_label`` (class indices) or ``gt_score`` (C,), and optionally
+            ``gt_label_ignore``, the classes to leave out of the loss.
+        num_classes: C.
+
+    Returns:
+        Targets (B, C) float, and the mask (B, C) bool of pairs that take part in the loss, None
+        when no sample leaves out anything.
+
+    Raises:
+        ValueError: if a sample has neither kind of label, or scores of another length.
+    """
+    missing = [s for s in samples if 'gt_label' not in s and 'gt_score' not in s]
+    if missing:
+        where = missing[0].get('img_path', 'a sample')
+        raise ValueError(f'{where} has no gt_label or gt_score, expected labels for the loss')
+    if 'gt_score' in samples[0]:
+        targets = torch.stack([s.gt_score.float() for s in samples])
+        if targets.shape[1] != num_classes:
+            raise ValueError(
+                f'gt_score has {targets.shape[1]} classes, the head num_classes={num_classes}'
+            )
+    else:
+        targets = _many_hot([s.gt_label for s in samples], num_classes)
+    ignored = [s.get('gt_label_ignore', ()) for s in samples]
+    if not any(len(labels) for labels in ignored):
+        return targets, None
+    ignored = [torch.as_tensor(x, dtype=torch.long).to(targets.device) for x in ignored]
+    return targets, _many_hot(ignored, num_classes) == 0
+
+
+def _many_hot(labels: list[Tensor], num_classes: int) -> Tensor:
+    flat = torch.cat(labels).long()
+    counts = torch.tensor([len(x) for x in labels])
+    rows = torch.arange(len(labels)).repeat_interleave(counts).to(flat.device, non_blocking=True)
+    hot = torch.zeros(len(labels), num_classes, device=flat.device)
+    hot[rows, flat] = 1  # assignment, not a sum: a label given twice still counts once
+    return hot
+
+
+def set_predictions(
+    samples: list[DataSample] | None, scores: Tensor, threshold: float
+) -> list[DataSample]:
+    """Write ``pred_score`` and ``pred_label`` (scores of at least ``threshold``) to the samples.
+
+    Args:
+        samples: B samples; None makes new ones.
+        scores: (B, C) in [0, 1].
+        threshold: Of ``pred_label``.
+    """
+    samples = samples or [DataSample() for _ in scores]
+    positive = scores >= threshold
+    labels = positive.nonzero()[:, 1].split(positive.sum(1).tolist())
+    for sample, score, label in zip(samples, scores, labels, strict=True):
+        sample.set_pred_score(score).set_pred_label(label)
+    return samples
+
+
+def original_boxes(boxes: Tensor, sample: DataSample) -> Tensor | None:
+    """Map boxes of the network's input back to the original image.
+
+    Args:
+        boxes: (N, 4) x1, y1, x2, y2 in pixels of the network's input.
+        sample: With ``ori_shape`` and ``img_shape``, and optionally ``scale_factor``, ``flip`` and
+            ``flip_direction`` as mmcv's transforms write them.
+
+    Returns:
+        (N, 4) float32 in pixels of the original image; None when the sample's records don't
+        determine the mapping (no shapes, or a crop was taken: crops leave no record).
+    """
+    if 'ori_shape' not in sample or 'img_shape' not in sample:
+        return None
+    (ori_h, ori_w), (img_h, img_w) = sample.ori_shape[:2], sample.img_shape[:2]
+    scale_w, scale_h = sample.get('scale_factor', (1.0, 1.0))
+    # Resizing rounds to whole pixels; anything beyond that is a crop or a padding.
+    if abs(ori_w * scale_w - img_w) > 1 or abs(ori_h * scale_h - img_h) > 1:
+        return None
+    x1, y1, x2, y2 = boxes.float().unbind(-1)
+    # The batch may be padded to the right and below, so flips mirror within img_shape.
+    direction = sample.get('flip_direction') if sample.get('flip') else None
+    if direction in ('horizontal', 'diagonal'):
+        x1, x2 = img_w - x2, img_w - x1
+    if direction in ('vertical', 'diagonal'):
+        y1, y2 = img_h - y2, img_h - y1
+    x1, x2 = ((x / img_w).clamp(0, 1) * ori_w for x in (x1, x2))
+    y1, y2 = ((y / img_h).clamp(0, 1) * ori_h for y in (y1, y2))
+    return torch.stack((x1, y1, x2, y2), dim=-1)

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Installs everything (tools/install.sh --full), runs the linter and all tests.
+set -euo pipefail
+
+usage() {
+  cat <<'EOF'
+usage: bash tools/run_tests.sh [--active | --venv DIR] [PYTEST ARGUMENTS...]
+
+  --active, --venv DIR   where to install, as in tools/install.sh
+  everything else        goes to pytest: bash tools/run_tests.sh -x -k mcar
+EOF
+}
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+where=() pytest=()
+while (($#)); do
+  case $1 in
+    -h | --help) usage && exit 0 ;;
+    --active) where+=("$1") ;;
+    --venv) where+=("$1" "${2:-}") && shift ;;
+    *) pytest+=("$1") ;;
+  esac
+  (($# == 0)) || shift
+done
+
+bash "$root/tools/install.sh" --full ${where[@]+"${where[@]}"}
+python=$(bash "$root/tools/install.sh" --print-python ${where[@]+"${where[@]}"})
+cd "$root"
+# Before site-packages: an environment shared by several checkouts tests the one it is called from.
+export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
+lint=0 tests=0
+"$python" -m ruff check . || lint=$?
+((lint == 0)) || printf 'run_tests.sh: ruff found the problems above\n' >&2
+"$python" -m pytest ${pytest[@]+"${pytest[@]}"} || tests=$?
+((tests == 0)) || exit "$tests"
+exit "$lint"

@@ -1,0 +1,67 @@
+"""Evaluate a checkpoint, with the table of classes and, on request, pictures of the regions.
+
+    python tools/test.py CONFIG CHECKPOINT --show-dir pictures
+    bash tools/dist_test.sh CONFIG CHECKPOINT 8
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from mmengine.config import DictAction
+
+from mmmlc.apis import build_runner, load_config, load_weights
+from mmmlc.apis.launch import use_amp_in_test
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file or address')
+    parser.add_argument('--work-dir', help='log and results (work_dirs/<config name>)')
+    parser.add_argument('--out', metavar='DIR', help='per-class table, plot and numbers as files')
+    parser.add_argument('--show-dir', metavar='DIR', help='pictures: boxes, classes and scores')
+    parser.add_argument('--show-max', type=int, metavar='N', help='at most N pictures a process')
+    parser.add_argument('--amp', action='store_true', help='automatic mixed precision (GPU)')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override config keys, e.g. model.topn=2 model.prediction=global',
+    )
+    parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
+    # torchrun gives it in the environment, older launchers as an option.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def main() -> None:
+    """Evaluate."""
+    args = parse_args()
+    cfg = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
+    if args.amp:
+        use_amp_in_test(cfg)
+    if args.out:
+        cfg.test_evaluator.out_dir = args.out
+    if args.show_dir:
+        hook = dict(
+            type='mmmlc.RegionPictureHook', out_dir=args.show_dir, max_images=args.show_max
+        )
+        cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
+    # The weights come from the command line alone.
+    cfg.load_from, cfg.resume = None, False
+    # Don't fetch ImageNet weights that the checkpoint replaces.
+    if isinstance(cfg.model.backbone, dict):
+        cfg.model.backbone.init_cfg = None
+    runner = build_runner(cfg)
+    load_weights(runner, args.checkpoint)
+    runner.test()
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,67 @@
+"""Train a model from a config.
+
+    python tools/train.py configs/mcar/mcar_r101_coco.py
+    bash tools/dist_train.sh configs/mcar/mcar_r101_coco.py 8
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from mmengine.config import DictAction
+
+from mmmlc.apis import build_runner, load_config
+from mmmlc.apis.launch import use_amp
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='logs and checkpoints (work_dirs/<config name>)')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on from a checkpoint, or from the latest in the work directory',
+    )
+    parser.add_argument('--amp', action='store_true', help='automatic mixed precision (GPU)')
+    parser.add_argument('--no-validate', action='store_true', help='no evaluation in training')
+    parser.add_argument('--seed', type=int, help='seed of everything random')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override config keys, e.g. model.backbone.init_cfg=None model.topn=2',
+    )
+    parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
+    # torchrun gives it in the environment, older launchers as an option.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def main() -> None:
+    """Train."""
+    args = parse_args()
+    cfg = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
+    if args.amp:
+        use_amp(cfg)
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.seed is not None:
+        cfg.randomness = dict(cfg.get('randomness') or {}, seed=args.seed)
+    if args.resume:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+        if cfg.load_from and not os.path.isfile(cfg.load_from):
+            raise FileNotFoundError(f'--resume {cfg.load_from}: no such checkpoint')
+    build_runner(cfg).train()
+
+
+if __name__ == '__main__':
+    main()
