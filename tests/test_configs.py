@@ -78,7 +78,7 @@ def _depth(path: Path) -> int:
 @pytest.mark.parametrize('depth', [50, 101])
 @pytest.mark.parametrize('size', ['', '-256'])
 def test_published_settings(data, depth, size):
-    """The table of hyper-parameters of MCAR, Section IV-A, and the pooling of Tables VII and VIII."""
+    """MCAR's hyper-parameters (Section IV-A) and the pooling of Tables VII and VIII."""
     cfg = Config.fromfile(ROOT / f'configs/mcar/mcar_r{depth}_{data}{size}.py')
     side = 256 if size else 448
     assert (cfg.model.topn, cfg.model.tau) == (4, 0.5)

@@ -291,8 +291,8 @@ def _place(rng: np.random.Generator, label: int, scene: Scene, xs: list, side: i
     toy = CLASSES[label]
     size = MIN_SIZE * (MAX_SIZE / MIN_SIZE) ** (rng.random() ** 1.1)
     x = rng.uniform(0.44 * size, 1 - 0.44 * size)
-    if near and rng.random() < 0.4:
-        x = np.clip(near[-1] + rng.uniform(-0.7, 0.7) * size, 0.44 * size, 1 - 0.44 * size)
+    if xs and rng.random() < 0.4:
+        x = np.clip(xs[-1] + rng.uniform(-0.7, 0.7) * size, 0.44 * size, 1 - 0.44 * size)
     airborne = toy.name == 'drone' or (toy.body == 'aircraft' and toy.name != 'lander')
     if airborne:
         y = rng.uniform(0.48 * size, max(0.55 * size, scene.horizon))
@@ -307,7 +307,7 @@ def _place(rng: np.random.Generator, label: int, scene: Scene, xs: list, side: i
     polygons = [
         (points, colors[shape.tone]) for points, shape in zip(outlines, shapes, strict=True)
     ]
-    near.append(x)
+    xs.append(x)
     shadow = None if airborne else (x, y + 0.4 * size, 0.5 * size)
     return _Placed(label, y + 0.4 * size, polygons, window, mask, part, shadow)
 
@@ -355,7 +355,7 @@ def _compose(rng: np.random.Generator, scene: Scene, side: int) -> list[_Placed]
     xs: list[float] = []
     for label in _sample_labels(rng, scene):
         for _ in range(6):
-            trial = sorted([*placed, _place(rng, label, scene, near, side)], key=lambda p: p.depth)
+            trial = sorted([*placed, _place(rng, label, scene, xs, side)], key=lambda p: p.depth)
             if all(b >= MIN_VISIBLE and p >= MIN_PART_VISIBLE for b, p in _visible(trial, side)):
                 placed = trial
                 break

@@ -25,11 +25,11 @@ interrupted() {
 trap clean_up EXIT
 trap interrupted INT TERM HUP
 
-progress() {  # progress LABEL SECONDS: elapsed time and where the step is
+progress() {  # progress SECONDS: elapsed time and where the step is
   local now
   now=$(tail -c 20000 "$log" | grep -oE '^ *(Collecting|Downloading|Installing|Building) .*|^\[[0-9]+/[0-9]+\]' |
     tail -n 1 | tr -d '\r' | cut -c1-60) || true
-  printf '  %s: %dm%02ds  %s' "$1" $(($2 / 60)) $(($2 % 60)) "$now"
+  printf '  %dm%02ds  %s' $(($1 / 60)) $(($1 % 60)) "$now"
 }
 
 hint() {  # what the log of a failed step suggests
@@ -61,9 +61,9 @@ step() {  # step LABEL COMMAND...: the command's output goes to the log, its pro
   while kill -0 "$child" 2>/dev/null; do
     sleep 0.2
     if [[ -t 1 ]]; then
-      printf '\r\033[K%s' "$(progress "$label" $((SECONDS - start)))"
+      printf '\r\033[K%s' "$(progress $((SECONDS - start)))"
     elif ((SECONDS - start >= next)); then
-      say "$(progress "$label" $((SECONDS - start)))"
+      say "$(progress $((SECONDS - start)))"
       next=$((next + 30))
     fi
   done
