@@ -52,7 +52,7 @@ def test_config_keeps_the_rules(path):
     cfg = Config.fromfile(path)
     unscoped = [t for t in _types(cfg.to_dict()) if '.' not in t]
     assert set(unscoped) <= {'Pretrained'}
-    assert "model = dict(" in path.read_text()
+    assert 'model = dict(' in path.read_text()
     assert _depth(path) <= 3
 
 

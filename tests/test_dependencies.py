@@ -230,5 +230,3 @@ def test_versions_agree_with_the_requirement_files(root):
     for name in ('opencv-python', 'opencv-contrib-python'):
         assert f'\n{name}=={dependencies.OPENCV_VERSION}\n' in opencv
         assert pins[name] == dependencies.OPENCV_VERSION
-
-

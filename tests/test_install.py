@@ -255,7 +255,9 @@ def test_failed_step_says_what_to_do_and_can_be_repeated(machine, output, hint):
 
 
 def test_ops_are_compiled_once(with_torch):
-    with_torch.wheel('mmcv/__init__.py', 'mmcv/_ext.cpython-311-x86_64-linux-gnu.so')
+    # As many files as the real one has, the extension first: reading it must not stop early.
+    extension = 'mmcv/_ext.cpython-311-x86_64-linux-gnu.so'
+    with_torch.wheel(extension, *(f'mmcv/ops/{index}.py' for index in range(2000)))
     with_torch.failing('--only mmcv ops')
     with_torch.install('--full')
     (wheel,) = with_torch.wheels()
@@ -268,6 +270,11 @@ def test_ops_are_compiled_once(with_torch):
     with_torch.install('--full')
     assert not with_torch.asked('pip wheel')
     assert with_torch.asked(str(wheel))
+    # A damaged one is built again.
+    wheel.write_text('half of it')
+    (with_torch.venv / '.mmmlc-install').unlink()
+    assert 'damaged' in succeeded(with_torch.install('--full'))
+    assert with_torch.asked('pip wheel')
     # And a light run leaves the compiled mmcv alone.
     assert 'Already installed' in succeeded(with_torch.install())
 

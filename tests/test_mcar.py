@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,8 @@ from author_weights import load_rule_weights
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from region_references import box_of_map, crop_and_resize
+
+from mmmlc.hooks import ChannelsLastHook
 
 # With zero-initialised residuals the first step has no gradient inside the residual branches.
 RESNET = dict(
@@ -104,9 +108,7 @@ def test_without_regions_it_is_the_plain_classifier():
     images, samples = torch.randn(3, 3, 64, 64), make_samples([0, 2], [1], [5])
     torch.testing.assert_close(mcar.loss(images, samples), plain.loss(images, samples))
     plain.load_state_dict(mcar.state_dict())  # training moved the batch-norm statistics
-    for ours, theirs in zip(
-        mcar.eval().predict(images), plain.eval().predict(images), strict=True
-    ):
+    for ours, theirs in zip(mcar.eval().predict(images), plain.eval().predict(images), strict=True):
         torch.testing.assert_close(ours.pred_score, theirs.pred_score)
         assert torch.equal(ours.pred_label, theirs.pred_label)
         assert 'regions' not in ours
@@ -322,3 +324,13 @@ def test_missing_labels_are_named():
     sample.set_gt_score(torch.zeros(5))
     with pytest.raises(ValueError, match='gt_score has 5 classes, the head num_classes=6'):
         build().loss(torch.randn(1, 3, 64, 64), [sample])
+
+
+def test_channels_last_gives_the_same_losses():
+    images, samples = torch.randn(2, 3, 64, 64), make_samples([0], [1, 2])
+    model = build()
+    expected = model.loss(images, samples)
+    model = build()
+    ChannelsLastHook().before_run(SimpleNamespace(model=model))
+    assert model.backbone.conv1.weight.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(model.loss(images, samples), expected, atol=1e-5, rtol=1e-4)

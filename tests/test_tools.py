@@ -118,6 +118,12 @@ def read_dump(path: Path) -> dict[str, np.ndarray]:
     return {sample['img_path']: np.asarray(sample['pred_score']) for sample in samples}
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
 def metrics_in(log: str) -> list[str]:
     line = [line for line in log.splitlines() if 'Epoch(test)' in line and ' mAP: ' in line][-1]
     return line.split(' mAP: ')[1].split('data_time')[0].split()
@@ -129,18 +135,26 @@ def test_two_processes_evaluate_as_one(trained, toys, tmp_path):
         sys.executable, 'tools/test.py', dump_config(tmp_path, toys, 'one'), checkpoint,
         '--work-dir', tmp_path / 'work1',
     )  # fmt: skip
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
     two = call(
         'bash', 'tools/dist_test.sh', dump_config(tmp_path, toys, 'two'), checkpoint, 2,
-        '--work-dir', tmp_path / 'work2', PORT=str(port), CUDA_VISIBLE_DEVICES='',
+        '--work-dir', tmp_path / 'work2', PORT=str(free_port()), CUDA_VISIBLE_DEVICES='',
     )  # fmt: skip
     alone, together = read_dump(tmp_path / 'one.pkl'), read_dump(tmp_path / 'two.pkl')
     assert len(alone) == VAL_IMAGES and alone.keys() == together.keys()
     for path, scores in alone.items():
         np.testing.assert_allclose(together[path], scores, atol=1e-6, err_msg=path)
     assert metrics_in(two.stdout + two.stderr) == metrics_in(one.stdout + one.stderr)
+
+
+def test_two_processes_share_the_batch(toys, tmp_path):
+    options = [*data_options(toys), 'train_cfg.max_epochs=1', 'param_scheduler.total_steps=1']
+    result = call(
+        'bash', 'tools/dist_train.sh', CONFIG, 2, '--work-dir', tmp_path, '--no-validate',
+        '--cfg-options', *options, PORT=str(free_port()), CUDA_VISIBLE_DEVICES='',
+    )  # fmt: skip
+    assert (tmp_path / 'epoch_1.pth').is_file()
+    # 48 images in batches of 32 in total make 2 steps, with one process or two.
+    assert 'Epoch(train) [1][2/2]' in result.stdout + result.stderr
 
 
 def test_wrong_checkpoint_is_refused(toys, tmp_path):
@@ -166,6 +180,17 @@ def test_other_classes_are_refused(toys, tmp_path):
     load_weights(runner, tmp_path / 'other.pth')
     with pytest.raises(ValueError, match="first difference is at index 0: 'class 0'"):
         runner.test()
+
+
+def test_other_classes_in_validation_are_refused(toys, tmp_path):
+    cfg = load_config(CONFIG, work_dir=tmp_path)
+    cfg.train_cfg = dict(by_epoch=True, max_epochs=1)
+    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        cfg[key].dataset.update(data_root=str(toys), indices=4)
+        cfg[key].update(num_workers=0, persistent_workers=False)
+    cfg.val_dataloader.dataset.class_order = 'name'
+    with pytest.raises(ValueError, match="0: 'bus' in training, 'airboat' in val_dataloader"):
+        build_runner(cfg).train()
 
 
 def test_head_of_another_size_is_refused(toys, tmp_path):

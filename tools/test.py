@@ -1,7 +1,7 @@
 """Evaluate a checkpoint, with the table of classes and, on request, pictures of the regions.
 
-    python tools/test.py CONFIG CHECKPOINT --show-dir pictures
-    bash tools/dist_test.sh CONFIG CHECKPOINT 8
+python tools/test.py CONFIG CHECKPOINT --show-dir pictures
+bash tools/dist_test.sh CONFIG CHECKPOINT 8
 """
 
 from __future__ import annotations
@@ -49,9 +49,7 @@ def main() -> None:
     if args.out:
         cfg.test_evaluator.out_dir = args.out
     if args.show_dir:
-        hook = dict(
-            type='mmmlc.RegionPictureHook', out_dir=args.show_dir, max_images=args.show_max
-        )
+        hook = dict(type='mmmlc.RegionPictureHook', out_dir=args.show_dir, max_images=args.show_max)
         cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
     # The weights come from the command line alone.
     cfg.load_from, cfg.resume = None, False

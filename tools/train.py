@@ -1,7 +1,7 @@
 """Train a model from a config.
 
-    python tools/train.py configs/mcar/mcar_r101_coco.py
-    bash tools/dist_train.sh configs/mcar/mcar_r101_coco.py 8
+python tools/train.py configs/mcar/mcar_r101_coco.py
+bash tools/dist_train.sh configs/mcar/mcar_r101_coco.py 8
 """
 
 from __future__ import annotations

@@ -16,9 +16,7 @@ env_cfg = dict(
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
     dist_cfg=dict(backend='nccl'),
 )
-visualizer = dict(
-    type='mmengine.Visualizer', vis_backends=[dict(type='mmengine.LocalVisBackend')]
-)
+visualizer = dict(type='mmengine.Visualizer', vis_backends=[dict(type='mmengine.LocalVisBackend')])
 log_level = 'INFO'
 randomness = dict(seed=None, deterministic=False)
 load_from = None

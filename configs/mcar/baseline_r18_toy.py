@@ -8,16 +8,16 @@ _base_ = [
 model = dict(
     type='mmpretrain.ImageClassifier',
     backbone=dict(
-        # Half the width of ResNet-18.
+        # A quarter of the width of ResNet-18.
         type='mmpretrain.ResNet',
         depth=18,
-        stem_channels=32,
-        base_channels=32,
+        stem_channels=16,
+        base_channels=16,
     ),
     head=dict(
         type='mmmlc.MultiLabelConvHead',
         num_classes=20,
-        in_channels=256,
+        in_channels=128,
         pooling='gwp',
     ),
     data_preprocessor=dict(
@@ -27,3 +27,4 @@ model = dict(
         to_rgb=True,
     ),
 )
+custom_hooks = [dict(type='mmmlc.VocabularyHook'), dict(type='mmmlc.ChannelsLastHook')]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 import torch
@@ -71,6 +72,8 @@ def _require_gpu() -> None:
 
 def build_runner(cfg: Config) -> Runner:
     """Build the runner, on CPU processes (gloo) as well as on GPUs."""
+    # mmpretrain's ColorJitter calls mmcv rightly, and is warned in every worker all the same.
+    warnings.filterwarnings('ignore', "Only use 'alpha' for pillow backend")
     if cfg.launcher != 'none' and not torch.cuda.is_available():
         _prepare_gloo(cfg)
     if 'runner_type' in cfg:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -31,29 +33,35 @@ class VocabularyHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Compare the training dataset with the head."""
-        self._check_head(runner, runner.train_dataloader.dataset, 'train_dataloader.dataset')
+        dataset = runner.train_dataloader.dataset
+        self._check_head(runner, dataset, 'train_dataloader.dataset')
+        self._trained_on = tuple(dataset.metainfo.get('classes') or ()) or None
 
     def before_val(self, runner: Runner) -> None:
-        """Compare the validation dataset with the head."""
-        self._check_head(runner, runner.val_dataloader.dataset, 'val_dataloader.dataset')
+        """Compare the validation dataset with the head and what the model is trained on."""
+        dataset = runner.val_dataloader.dataset
+        self._check_head(runner, dataset, 'val_dataloader.dataset')
+        self._check_order(dataset, 'val_dataloader.dataset')
 
     def before_test(self, runner: Runner) -> None:
-        """Compare the test dataset with head and checkpoint."""
+        """Compare the test dataset with the head and what the model was trained on."""
         dataset = runner.test_dataloader.dataset
         self._check_head(runner, dataset, 'test_dataloader.dataset')
-        classes = dataset.metainfo.get('classes')
-        if classes is None or self._trained_on is None or tuple(classes) == self._trained_on:
+        self._check_order(dataset, 'test_dataloader.dataset')
+
+    def _check_order(self, dataset, key: str) -> None:
+        classes = tuple(dataset.metainfo.get('classes') or ())
+        if not classes or self._trained_on is None or classes == self._trained_on:
             return
-        pairs = zip(self._trained_on, classes, strict=False)
-        index, (ours, theirs) = next(
-            ((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1]),
-            (min(len(classes), len(self._trained_on)), ('', '')),
+        index, pair = next(
+            (i, pair)
+            for i, pair in enumerate(zip_longest(self._trained_on, classes))
+            if pair[0] != pair[1]
         )
         raise ValueError(
-            f'the checkpoint was trained on {len(self._trained_on)} classes, '
-            f'test_dataloader.dataset has {len(classes)}; the first difference is at index '
-            f'{index}: {ours!r} in the checkpoint, {theirs!r} in the dataset. Check `classes` and '
-            '`class_order` of the dataset.'
+            f'the model is trained on {len(self._trained_on)} classes, {key} has {len(classes)}; '
+            f'the first difference is at index {index}: {pair[0]!r} in training, {pair[1]!r} in '
+            f'{key}. Check `classes` and `class_order` of the dataset.'
         )
 
     @staticmethod

@@ -102,9 +102,7 @@ def _interval(profile: Tensor, tau: float = 0.5) -> tuple[int, int]:
 
 def _models(topn: int) -> tuple[torch.nn.Module, torch.nn.Module]:
     backbone = dict(type='mmpretrain.ResNet', depth=50)
-    head = dict(
-        type='mmmlc.MultiLabelConvHead', num_classes=C, in_channels=2048, pooling='gwp'
-    )
+    head = dict(type='mmmlc.MultiLabelConvHead', num_classes=C, in_channels=2048, pooling='gwp')
     preprocessor = dict(type='mmpretrain.ClsDataPreprocessor')
     common = dict(backbone=backbone, head=head, data_preprocessor=preprocessor)
     mcar = MODELS.build(dict(type='mmmlc.MCAR', topn=topn, **common))

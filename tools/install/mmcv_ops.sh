@@ -42,9 +42,16 @@ ops_work() {
   text=$(check --only 'mmcv ops' 2>/dev/null) && { ((!build_cuda)) || [[ $text == *CUDA* ]]; }
 }
 
-has_ops() { "$python" -m zipfile -l "$1" | grep -q 'mmcv/_ext.*\.so'; }
+has_ops() {  # has_ops WHEEL: whether it is a whole wheel with the compiled extension
+  "$python" - "$1" <<'EOF'
+import sys, zipfile
+path = sys.argv[1]
+names = zipfile.ZipFile(path).namelist() if zipfile.is_zipfile(path) else []
+sys.exit(not any(name.startswith('mmcv/_ext') and name.endswith('.so') for name in names))
+EOF
+}
 
-compile_mmcv() {  # compile_mmcv VERSION FOLDER: the folder appears only when the wheel is finished
+compile_mmcv() {  # compile_mmcv VERSION FOLDER
   local cxx=${CXX:-g++} visible=() wheel
   command -v "$cxx" >/dev/null || fail "no C++ compiler ($cxx) to compile mmcv's ops." \
     'Debian, Ubuntu: apt-get install g++    Fedora: dnf install gcc-c++    conda: conda install gxx'
@@ -64,8 +71,9 @@ compile_mmcv() {  # compile_mmcv VERSION FOLDER: the folder appears only when th
   wheel=$(find "$build" -name 'onedl_mmcv-*.whl')
   has_ops "$wheel" || fail 'mmcv was built without ops, which must not happen.' \
     "Is torch visible to $python? Run: $python -c 'import torch'"
-  chmod 755 "$build"
-  mv -T "$build" "$2" 2>/dev/null || [[ -d $2 ]] || mv "$build" "$2"
+  mkdir -p "$2"
+  mv "$wheel" "$2/"  # within one file system: a wheel under its name is a finished one
+  rm -rf "$build"
 }
 
 install_ops() {
@@ -75,8 +83,12 @@ install_ops() {
   [[ -z $build_note ]] || say "$build_note"
   ops_work && return
   wheel=$(find "$cache/wheels/$build_key" -name 'onedl_mmcv-*.whl' 2>/dev/null | head -n 1) || true
-  if [[ -z $wheel ]] || ! has_ops "$wheel"; then
-    rm -rf "${cache:?}/wheels/$build_key"
+  if [[ -n $wheel ]] && ! has_ops "$wheel"; then
+    say "the kept wheel is damaged, and is built again: $wheel"
+    rm -f "$wheel"
+    wheel=''
+  fi
+  if [[ -z $wheel ]]; then
     compile_mmcv "$version" "$cache/wheels/$build_key"
     wheel=$(find "$cache/wheels/$build_key" -name 'onedl_mmcv-*.whl' | head -n 1)
   fi

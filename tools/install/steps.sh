@@ -27,8 +27,8 @@ trap interrupted INT TERM HUP
 
 progress() {  # progress SECONDS: elapsed time and where the step is
   local now
-  now=$(tail -c 20000 "$log" | grep -oE '^ *(Collecting|Downloading|Installing|Building) .*|^\[[0-9]+/[0-9]+\]' |
-    tail -n 1 | tr -d '\r' | cut -c1-60) || true
+  now=$(tail -c 20000 "$log" | grep -oE '^ *(Collecting|Downloading|Installing|Building) .*|^ *\[[0-9]+/[0-9]+\]' |
+    tail -n 1 | tr -d '\r' | sed 's/^ *//' | cut -c1-60) || true
   printf '  %dm%02ds  %s' $(($1 / 60)) $(($1 % 60)) "$now"
 }
 
