@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from mmmlc.datasets import toy_scenes
-from mmmlc.datasets.toy_scenes import CLASSES, COMPANIONS, MIN_SIZE, PARTS, draw_scene
+from mmmlc.toy_scenes import CLASSES, draw_scene, scenes
+from mmmlc.toy_scenes.scenes import COMPANIONS, MIN_SIZE
+from mmmlc.toy_scenes.shapes import PARTS, object_shapes, part_shapes
 
 NAMES = [toy.name for toy in CLASSES]
 SMALL = {'train': 10, 'val': 6, 'size': 48, 'seed': 3}
@@ -25,9 +26,9 @@ SMALL = {'train': 10, 'val': 6, 'size': 48, 'seed': 3}
 
 @pytest.fixture(scope='module')
 def tool(root):
-    """tools/make_toy_scenes.py as a module."""
+    """tools/make_scenes.py as a module."""
     spec = importlib.util.spec_from_file_location(
-        'make_toy_scenes', root / 'tools' / 'make_toy_scenes.py'
+        'make_toy_scenes', root / 'tools' / 'make_scenes.py'
     )
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -71,12 +72,12 @@ def test_a_scene_depends_on_its_arguments_only():
 def test_box_and_area_of_a_lone_object_are_those_of_its_painted_pixels(monkeypatch, index):
     # A green plain, a colour that no body has, without clutter and shadow.
     plain = (0, 255, 0)
-    monkeypatch.setattr(toy_scenes, 'OBJECT_COUNTS', (1.0,))
+    monkeypatch.setattr(scenes, 'OBJECT_COUNTS', (1.0,))
     monkeypatch.setattr(
-        toy_scenes, '_background', lambda rng, scene, side: np.full((side, side, 3), plain, 'u1')
+        scenes, 'draw_background', lambda rng, scene, side: np.full((side, side, 3), plain, 'u1')
     )
-    monkeypatch.setattr(toy_scenes, '_clutter', lambda canvas, rng, placed: None)
-    monkeypatch.setattr(toy_scenes, '_shade', lambda canvas, placed: canvas)
+    monkeypatch.setattr(scenes, '_clutter', lambda canvas, rng, placed: None)
+    monkeypatch.setattr(scenes, '_shade', lambda canvas, placed: canvas)
     image, (item,) = draw_scene(1, 'train', index, 160)
     touched = (image != plain).any(2)
     rows, columns = np.flatnonzero(touched.any(1)), np.flatnonzero(touched.any(0))
@@ -94,7 +95,7 @@ def test_boxes_lie_inside_the_image_and_objects_are_visible_enough(many):
         x, y, w, h = item.bbox
         assert x >= 0 and y >= 0 and w > 0 and h > 0 and x + w <= 48 and y + h <= 48
         assert 0 < item.area <= w * h
-        assert toy_scenes.MIN_VISIBLE <= item.visible <= 1
+        assert scenes.MIN_VISIBLE <= item.visible <= 1
     assert min(item.visible for objects in many for item in objects) < 0.7  # there is occlusion
 
 
@@ -104,11 +105,11 @@ def test_visible_is_what_later_objects_leave_of_the_pixels():
     )
     objects = draw_scene(0, 'val', index, 48)[1]
     rng = np.random.default_rng([0, 1, index])
-    scene = toy_scenes._sample_scene(rng)
-    side = 48 * toy_scenes.SUPERSAMPLE
+    scene = scenes._sample_scene(rng)
+    side = 48 * scenes.SUPERSAMPLE
     owner = np.zeros((side, side), np.uint8)
     totals = []
-    for number, item in enumerate(toy_scenes._compose(rng, scene, side), 1):
+    for number, item in enumerate(scenes._compose(rng, scene, side), 1):
         alone = np.zeros_like(owner)
         for points, _ in item.polygons:
             cv2.fillPoly(alone, [points], 1)
@@ -127,7 +128,7 @@ def test_classes_are_bodies_with_shared_parts():
 
 @pytest.mark.parametrize('label', range(20), ids=NAMES)
 def test_the_part_keeps_four_pixels_on_the_smallest_object(label):
-    shapes = toy_scenes.object_shapes(label)
+    shapes = object_shapes(label)
     everything = np.concatenate([shape.points for shape in shapes])
     assert np.ptp(everything, axis=0).max() == pytest.approx(1)
     part = np.concatenate([shape.points for shape in shapes if shape.part])
@@ -136,7 +137,7 @@ def test_the_part_keeps_four_pixels_on_the_smallest_object(label):
 
 def test_unknown_part_and_split_and_size():
     with pytest.raises(ValueError, match="part 'horn': expected one of"):
-        toy_scenes.part_shapes('horn')
+        part_shapes('horn')
     with pytest.raises(ValueError, match="split 'test': expected one of .*train"):
         draw_scene(0, 'test', 0, 96)
     with pytest.raises(ValueError, match='size 0: expected'):
@@ -145,10 +146,10 @@ def test_unknown_part_and_split_and_size():
 
 def test_drawing_needs_no_torch(root):
     code = (
-        "import sys, runpy; sys.modules['torch'] = sys.modules['mmengine'] = None;"
-        f"print(len(runpy.run_path({str(root / 'mmmlc/datasets/toy_scenes.py')!r})['CLASSES']))"
+        "import sys; sys.modules['torch'] = sys.modules['mmengine'] = None;"
+        'from mmmlc.toy_scenes import CLASSES; print(len(CLASSES))'
     )
-    result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    result = subprocess.run([sys.executable, '-c', code], cwd=root, capture_output=True, text=True)
     assert result.stdout.strip() == '20', result.stderr
 
 
@@ -214,8 +215,8 @@ def test_pycocotools_reads_what_was_drawn(folder, split):
 
 def test_info_names_seed_version_and_parameters(folder):
     info = json.loads((folder / 'annotations' / 'instances_val.json').read_text())['info']
-    assert info['seed'] == SMALL['seed'] and info['version'] == toy_scenes.VERSION
-    assert info['parameters'] == {**SMALL, 'version': toy_scenes.VERSION}
+    assert info['seed'] == SMALL['seed'] and info['version'] == scenes.VERSION
+    assert info['parameters'] == {**SMALL, 'version': scenes.VERSION}
 
 
 def options(out, **changes):

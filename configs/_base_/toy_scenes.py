@@ -13,7 +13,7 @@ test_pipeline = [
 
 train_dataloader = dict(
     batch_size=32,  # in total, shared by all processes
-    num_workers=2,
+    num_workers=1,
     persistent_workers=True,
     sampler=dict(type='mmengine.DefaultSampler', shuffle=True),
     batch_sampler=dict(type='mmmlc.TotalBatchSampler'),
@@ -27,7 +27,7 @@ train_dataloader = dict(
 )
 val_dataloader = dict(
     batch_size=32,  # per process
-    num_workers=2,
+    num_workers=1,
     persistent_workers=True,
     sampler=dict(type='mmengine.DefaultSampler', shuffle=False),
     dataset=dict(

@@ -1,11 +1,11 @@
 # From scratch in minutes on two CPU cores: one-cycle SGD over 5 epochs.
 optim_wrapper = dict(
     type='mmengine.OptimWrapper',
-    optimizer=dict(type='mmengine.SGD', lr=0.1, momentum=0.9, weight_decay=5e-4),
+    optimizer=dict(type='mmengine.SGD', lr=0.5, momentum=0.9, weight_decay=5e-4),
 )
 param_scheduler = dict(
     type='mmengine.OneCycleLR',
-    eta_max=0.1,
+    eta_max=0.5,
     total_steps=5,  # epochs; as many as max_epochs
     by_epoch=True,
     convert_to_iter_based=True,
