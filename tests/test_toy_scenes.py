@@ -26,9 +26,9 @@ SMALL = {'train': 10, 'val': 6, 'size': 48, 'seed': 3}
 
 @pytest.fixture(scope='module')
 def tool(root):
-    """tools/make_scenes.py as a module."""
+    """tools/make_toy_scenes.py as a module."""
     spec = importlib.util.spec_from_file_location(
-        'make_toy_scenes', root / 'tools' / 'make_scenes.py'
+        'make_toy_scenes', root / 'tools' / 'make_toy_scenes.py'
     )
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
