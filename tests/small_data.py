@@ -18,7 +18,7 @@ def write_image(path: Path, seed: int) -> None:
     Image.fromarray(pixels).save(path)
 
 
-def write_coco(root: Path, dataset: Config, classes: list[str], images: int = 4) -> None:
+def write_coco(root: Path, dataset: Config, classes: list[str], images: int = 2) -> None:
     """What a ``CocoMultiLabel`` config reads: image i has the classes i and i + 1."""
     records, annotations = [], []
     for i in range(images):
@@ -42,7 +42,7 @@ def write_coco(root: Path, dataset: Config, classes: list[str], images: int = 4)
     path.write_text(json.dumps(content))
 
 
-def write_voc(root: Path, dataset: Config, images: int = 4) -> None:
+def write_voc(root: Path, dataset: Config, images: int = 2) -> None:
     """What a ``VOC`` config reads: one object an image."""
     names = VOC.METAINFO['classes']
     ids = [f'{i:06d}' for i in range(images)]

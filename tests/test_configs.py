@@ -23,7 +23,7 @@ def shrink(cfg: Config, work_dir: Path) -> Config:
             if transform.type == 'mmpretrain.Resize':
                 transform.scale = (64, 64)
     write_for(cfg, work_dir / 'data')
-    cfg.train_dataloader.batch_size = 4
+    cfg.train_dataloader.batch_size = 2
     cfg.train_cfg = dict(by_epoch=True, max_epochs=1, val_interval=1)
     cfg.work_dir = str(work_dir / 'work')
     return cfg
