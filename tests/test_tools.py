@@ -106,7 +106,7 @@ def dump_config(folder: Path, toys: Path, name: str) -> Path:
     path.write_text(
         f"_base_ = '{CONFIG}'\n"
         f'test_dataloader = {loader!r}\n'
-        "test_evaluator = [dict(type='mmmlc.MultiLabelMetric', _delete_=True),\n"
+        "test_evaluator = [dict(type='mmmlc.MultiLabelMetric'),\n"
         f"    dict(type='mmengine.DumpResults', out_file_path='{folder / name}.pkl')]\n"
     )
     return path
