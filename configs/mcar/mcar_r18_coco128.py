@@ -23,6 +23,7 @@ model = dict(
     ),
 )
 custom_hooks = [dict(type='mmmlc.VocabularyHook'), dict(type='mmmlc.ChannelsLastHook')]
+default_hooks = dict(logger=dict(interval=10))
 
 pipeline = [
     dict(type='mmmlc.LoadImage'),
