@@ -328,9 +328,8 @@ def test_missing_labels_are_named():
 
 def test_channels_last_gives_the_same_losses():
     images, samples = torch.randn(2, 3, 64, 64), make_samples([0], [1, 2])
-    model = build()
-    expected = model.loss(images, samples)
-    model = build()
+    expected = build(topn=0).loss(images, samples)
+    model = build(topn=0)
     ChannelsLastHook().before_run(SimpleNamespace(model=model))
     assert model.backbone.conv1.weight.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(model.loss(images, samples), expected, atol=1e-5, rtol=1e-4)
