@@ -31,7 +31,7 @@ def read_scalars(work_dir: str | Path, key: str, axis: str = 'step') -> Points:
 
 
 def draw_curves(work_dirs: Mapping[str, str | Path], out: str | Path) -> None:
-    """Draw training loss and validation mAP of several runs side by side into a PNG.
+    """Draw training loss (of the global stream, if there are two) and validation mAP into a PNG.
 
     Args:
         work_dirs: Name of each run and its work directory.
@@ -42,11 +42,12 @@ def draw_curves(work_dirs: Mapping[str, str | Path], out: str | Path) -> None:
     figure = Figure(figsize=(10, 4), layout='constrained')
     loss_axes, map_axes = figure.subplots(1, 2)
     for name, work_dir in work_dirs.items():
-        losses = read_scalars(work_dir, 'loss')
+        # MCAR's total is a sum over two streams; that of the whole image compares with a baseline.
+        losses = read_scalars(work_dir, 'loss_global') or read_scalars(work_dir, 'loss')
         loss_axes.plot(*zip(*losses, strict=True), label=name)
         scores = read_scalars(work_dir, 'mAP')
         map_axes.plot(*zip(*scores, strict=True), marker='o', label=name)
-    loss_axes.set(xlabel='iteration', ylabel='training loss (sum of the streams)', yscale='log')
+    loss_axes.set(xlabel='iteration', ylabel='training loss of the whole image')
     map_axes.set(xlabel='epoch', ylabel='validation mAP (%)')
     map_axes.xaxis.get_major_locator().set_params(integer=True)
     for axes in (loss_axes, map_axes):
