@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / 'work_dirs' / 'quickstart'
 MODELS = {'baseline': 'baseline_r18_toy.py', 'mcar': 'mcar_r18_toy.py'}
 
-# For glibc: keep freed memory. On a CPU, half of the time goes into mapping large tensors otherwise.
+# For glibc: keep freed memory. Otherwise a CPU spends much of its time mapping large tensors.
 KEEP_MEMORY = dict(MALLOC_MMAP_MAX_='0', MALLOC_TRIM_THRESHOLD_='100000000000')
 
 
