@@ -1,6 +1,6 @@
-# A check of the model on a handful of real images: learn the 126 labelled training images of COCO128
-# by heart, from scratch, in a quarter of an hour on a CPU. Measured so far on these images: 84.6 mAP
-# after 30 epochs, 95.2 for the global stream alone. Not a benchmark.
+# A check of the model on a few real images: learn the 126 labelled training images of COCO128 by
+# heart, from scratch, in a quarter of an hour on a CPU. Not a benchmark. Measured so far on these
+# images: 84.6 mAP after 30 epochs, 95.2 for the global stream alone.
 _base_ = ['../_base_/default_runtime.py']
 
 data_root = 'data/coco128'
