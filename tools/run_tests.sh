@@ -28,7 +28,7 @@ python=$(bash "$root/tools/install.sh" --print-python ${where[@]+"${where[@]}"})
 cd "$root"
 # Before site-packages: an environment shared by several checkouts tests the one it is called from.
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
-# glibc: keep freed memory instead of mapping large tensors anew on every call; twice as fast on CPUs.
+# glibc: keep freed memory instead of mapping large tensors anew on every call.
 export MALLOC_MMAP_MAX_="${MALLOC_MMAP_MAX_:-0}" MALLOC_TRIM_THRESHOLD_="${MALLOC_TRIM_THRESHOLD_:-100000000000}"
 lint=0 tests=0
 "$python" -m ruff check . || lint=$?

@@ -13,8 +13,8 @@ from mmmlc.registry import HOOKS
 class ChannelsLastHook(Hook):
     """Keep convolution weights, and so all feature maps, in the channels-last memory format.
 
-    The numbers stay the same up to rounding; convolutional networks get faster on CPUs (about 1.3
-    times for ToyScenes) and under mixed precision on GPUs.
+    The numbers stay the same up to rounding; convolutional networks tend to get faster. A
+    ResNet-18 of half width took about three quarters of the time on one CPU core.
     """
 
     def before_run(self, runner: Runner) -> None:
