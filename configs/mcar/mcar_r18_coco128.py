@@ -1,6 +1,6 @@
 # A check of the model on a few real images: learn the 126 labelled training images of COCO128 by
-# heart, from scratch, in a quarter of an hour on a CPU. Not a benchmark. Measured so far on these
-# images: 84.6 mAP after 30 epochs, 95.2 for the global stream alone.
+# heart, from scratch, in 20 minutes on two CPU cores. Not a benchmark. Measured on these images:
+# mAP 99.8, of the global stream alone 100.0, of the local one 72.6.
 _base_ = ['../_base_/default_runtime.py']
 
 data_root = 'data/coco128'
@@ -71,10 +71,10 @@ optim_wrapper = dict(
 param_scheduler = dict(
     type='mmengine.OneCycleLR',
     eta_max=1e-3,
-    total_steps=30,  # epochs; as many as max_epochs
+    total_steps=48,  # epochs; as many as max_epochs
     by_epoch=True,
     convert_to_iter_based=True,
 )
-train_cfg = dict(by_epoch=True, max_epochs=30, val_interval=10)
+train_cfg = dict(by_epoch=True, max_epochs=48, val_interval=16)
 val_cfg = dict()
 test_cfg = dict()
