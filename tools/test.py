@@ -13,6 +13,7 @@ from mmengine.config import DictAction
 
 from mmmlc.apis import build_runner, load_config, load_weights
 from mmmlc.apis.launch import use_amp_in_test
+from mmmlc.apis.views import VIEWS, use_ten_views
 
 
 def parse_args() -> argparse.Namespace:
@@ -23,7 +24,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', help='log and results (work_dirs/<config name>)')
     parser.add_argument('--out', metavar='DIR', help='per-class table, plot and numbers as files')
     parser.add_argument('--show-dir', metavar='DIR', help='pictures: boxes, classes and scores')
+    parser.add_argument('--show-proposals', metavar='FILE', help='draw its proposals beside them')
     parser.add_argument('--show-max', type=int, metavar='N', help='at most N pictures a process')
+    parser.add_argument('--views', choices=VIEWS, help='average ten views, cut from these')
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision (GPU)')
     parser.add_argument(
         '--cfg-options',
@@ -31,6 +34,11 @@ def parse_args() -> argparse.Namespace:
         action=DictAction,
         metavar='KEY=VALUE',
         help='override config keys, e.g. model.topn=2 model.prediction=global',
+    )
+    parser.add_argument(
+        '--trust',
+        action='store_true',
+        help='unpickle old checkpoints in full: code hidden in them would run',
     )
     parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
     # torchrun gives it in the environment, older launchers as an option.
@@ -48,15 +56,22 @@ def main() -> None:
         use_amp_in_test(cfg)
     if args.out:
         cfg.test_evaluator.out_dir = args.out
+    if args.views:
+        use_ten_views(cfg, args.views)
     if args.show_dir:
-        hook = dict(type='mmmlc.RegionPictureHook', out_dir=args.show_dir, max_images=args.show_max)
+        hook = dict(
+            type='mmmlc.RegionPictureHook',
+            out_dir=args.show_dir,
+            max_images=args.show_max,
+            proposals=args.show_proposals,
+        )
         cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
     # The weights come from the command line alone.
     cfg.load_from, cfg.resume = None, False
     # Don't fetch ImageNet weights that the checkpoint replaces.
     if isinstance(cfg.model.backbone, dict):
         cfg.model.backbone.init_cfg = None
-    runner = build_runner(cfg)
+    runner = build_runner(cfg, args.trust)
     load_weights(runner, args.checkpoint)
     runner.test()
 

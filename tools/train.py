@@ -13,6 +13,8 @@ from mmengine.config import DictAction
 
 from mmmlc.apis import build_runner, load_config
 from mmmlc.apis.launch import use_amp
+from mmmlc.apis.scale_lr import scale_lr, world_size
+from mmmlc.apis.sync_bn import use_sync_bn
 
 
 def parse_args() -> argparse.Namespace:
@@ -28,6 +30,12 @@ def parse_args() -> argparse.Namespace:
         help='go on from a checkpoint, or from the latest in the work directory',
     )
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision (GPU)')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate to the images per update, auto_scale_lr.base_batch_size',
+    )
+    parser.add_argument('--sync-bn', action='store_true', help='batch norm over all GPUs')
     parser.add_argument('--no-validate', action='store_true', help='no evaluation in training')
     parser.add_argument('--seed', type=int, help='seed of everything random')
     parser.add_argument(
@@ -36,6 +44,11 @@ def parse_args() -> argparse.Namespace:
         action=DictAction,
         metavar='KEY=VALUE',
         help='override config keys, e.g. model.backbone.init_cfg=None model.topn=2',
+    )
+    parser.add_argument(
+        '--trust',
+        action='store_true',
+        help='unpickle old checkpoints in full: code hidden in them would run',
     )
     parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
     # torchrun gives it in the environment, older launchers as an option.
@@ -51,6 +64,10 @@ def main() -> None:
     cfg = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
     if args.amp:
         use_amp(cfg)
+    if args.auto_scale_lr or (cfg.get('auto_scale_lr') or {}).get('enable'):
+        scale_lr(cfg, world_size(args.launcher))
+    if args.sync_bn or cfg.get('sync_bn'):
+        use_sync_bn(cfg)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.seed is not None:
@@ -60,7 +77,7 @@ def main() -> None:
         cfg.load_from = None if args.resume == 'auto' else args.resume
         if cfg.load_from and not os.path.isfile(cfg.load_from):
             raise FileNotFoundError(f'--resume {cfg.load_from}: no such checkpoint')
-    build_runner(cfg).train()
+    build_runner(cfg, args.trust).train()
 
 
 if __name__ == '__main__':

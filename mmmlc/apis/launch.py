@@ -11,6 +11,9 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from .checkpoints import use_strict_loaders
+from .own_classes import fill_num_classes
+
 
 def load_config(
     path: str | Path,
@@ -70,12 +73,22 @@ def _require_gpu() -> None:
         raise ValueError('--amp: torch sees no GPU, and mixed precision needs one')
 
 
-def build_runner(cfg: Config) -> Runner:
-    """Build the runner, on CPU processes (gloo) as well as on GPUs."""
+def build_runner(cfg: Config, trust: bool = False) -> Runner:
+    """Build the runner, on CPU processes (gloo) as well as on GPUs.
+
+    From here on mmengine loads checkpoints as plain data in this process, see
+    :func:`mmmlc.apis.use_strict_loaders`.
+
+    Args:
+        cfg: Of :func:`load_config`.
+        trust: Unpickle checkpoints in full. Code hidden in them then runs.
+    """
+    use_strict_loaders(trust)
     # mmpretrain's ColorJitter calls mmcv rightly, and is warned in every worker all the same.
     warnings.filterwarnings('ignore', "Only use 'alpha' for pillow backend")
     if cfg.launcher != 'none' and not torch.cuda.is_available():
         _prepare_gloo(cfg)
+    fill_num_classes(cfg)
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)
     return Runner.from_cfg(cfg)
@@ -96,18 +109,28 @@ def _prepare_gloo(cfg: Config) -> None:
     )
 
 
-def load_weights(runner: Runner, checkpoint: str | Path) -> None:
+def load_weights(runner: Runner, checkpoint: str | Path, trust: bool | None = None) -> None:
     """Load a checkpoint into the runner's model; every key must match.
 
     mmengine alone would go on with whatever keys are missing, that is, test a random model.
 
+    Args:
+        runner: Of :func:`build_runner`.
+        checkpoint: File or address.
+        trust: Unpickle in full; None leaves it as :func:`build_runner` was told.
+
     Raises:
         FileNotFoundError: if a local path doesn't exist.
-        ValueError: if keys or shapes differ from the model's.
+        ValueError: if keys or shapes differ from the model's, or the file is refused, see
+            :func:`mmmlc.apis.load_checkpoint_file`.
     """
     checkpoint = str(checkpoint)
     if '://' not in checkpoint and not Path(checkpoint).is_file():
         raise FileNotFoundError(f'{checkpoint}: no such checkpoint')
+    if trust is not None:
+        use_strict_loaders(trust)
+    # EMAHook makes its copy of the model here, and wants it when a checkpoint is loaded.
+    runner.call_hook('before_run')
     try:
         runner.load_checkpoint(checkpoint, strict=True)
     except RuntimeError as error:
