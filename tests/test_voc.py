@@ -148,14 +148,40 @@ def test_without_boxes_no_box_is_read(root_folder):
     assert set(info) == keys
 
 
-def test_split_without_labels(root_folder):
-    """VOC 2012 test: images and a list, no XML."""
-    (root_folder / 'ImageSets/Main/test.txt').write_text('000001\n')
-    options = {'split': 'test', 'data_prefix': 'JPEGImages'}
-    info = _infos(VOC(str(root_folder), test_mode=True, **options))[0]
-    assert set(info) == {'img_path', 'img_id', 'entry', 'sample_idx'}
-    with pytest.raises(ValueError, match="needs 'ann_path'"):
-        VOC(str(root_folder), **options)
+@pytest.fixture
+def voc12_test(root_folder) -> Path:
+    """The layout of VOC 2012 test: images and a list, no XML."""
+    (root_folder / 'ImageSets/Main/test.txt').write_text('000003\n000001\n')
+    for path in (root_folder / 'Annotations').iterdir():
+        path.unlink()
+    return root_folder
+
+
+@pytest.mark.parametrize('annotations', ['empty', 'none'])
+def test_hidden_labels_are_left_out_on_request(voc12_test, annotations, monkeypatch):
+    lines = []
+    monkeypatch.setattr(voc, 'print_log', lambda message, **_: lines.append(message))
+    if annotations == 'none':
+        (voc12_test / 'Annotations').rmdir()
+    pipeline = [{'type': 'mmmlc.LoadImage'}, {'type': 'mmmlc.PackInputs'}]
+    options = {'test_mode': True, 'with_labels': False, 'pipeline': pipeline}
+    dataset = VOC(str(voc12_test), 'test', **options)
+    infos = _infos(dataset)
+    assert [info['img_id'] for info in infos] == ['000003', '000001']
+    assert set(infos[0]) == {'img_path', 'img_id', 'entry', 'sample_idx'}
+    assert '2 images, 20 classes, labels not read (with_labels=False)' in lines[0]
+    sample = dataset[1]['data_samples']
+    assert sample.img_id == '000001' and 'gt_label' not in sample and 'boxes' not in sample
+
+
+def test_hidden_labels_are_never_left_out_silently(voc12_test):
+    with pytest.raises(FileNotFoundError, match=r'test.txt: line 1: .*000003.xml.*with_labels=F'):
+        VOC(str(voc12_test), 'test', test_mode=True)
+    with pytest.raises(ValueError, match="needs 'ann_path'.*with_labels=False"):
+        VOC(str(voc12_test), 'test', test_mode=True, data_prefix='JPEGImages')
+    for split, test_mode in (('test', False), ('trainval', True)):
+        with pytest.raises(ValueError, match='with_labels=False is for testing only'):
+            VOC(str(voc12_test), split, test_mode=test_mode, with_labels=False)
 
 
 # --- real images

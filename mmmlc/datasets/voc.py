@@ -38,16 +38,19 @@ class VOC(MultiLabelMixin, _VOC):
         data_root: folder with ``JPEGImages``, ``Annotations`` and ``ImageSets``, e.g. ``VOC2007``.
         split: ``'train'``, ``'val'``, ``'trainval'`` or ``'test'``.
         image_set_path: list of image ids relative to ``data_root``, in place of that of ``split``.
-        data_prefix: ``img_path`` and ``ann_path``. Without ``ann_path``, in test mode only, samples
-            have no labels (VOC 2012 test).
+        data_prefix: ``img_path`` and ``ann_path``.
         difficult: the role, see above.
+        with_labels: False reads no annotations: samples have no labels and no boxes. For a split
+            whose labels are hidden, as VOC 2012 test, and in test mode only. Without it every
+            image needs its XML.
         **kwargs: of :class:`MultiLabelMixin` (``with_boxes``) and mmpretrain's ``BaseDataset``. If
             ``classes`` are a part of the 20 VOC names, objects of the others are left out and
             counted; other ``classes`` are the whole vocabulary.
 
     Raises:
         FileNotFoundError: a missing folder, list file or XML.
-        ValueError: a broken list or XML, an unknown class name; names file and entry.
+        ValueError: a broken list or XML, an unknown class name; names file and entry. Options that
+            exclude each other.
     """
 
     source_key = 'split or image_set_path'
@@ -60,6 +63,7 @@ class VOC(MultiLabelMixin, _VOC):
         data_prefix: str | dict | None = None,
         test_mode: bool = False,
         difficult: str = 'positive',
+        with_labels: bool = True,
         **kwargs,
     ) -> None:
         roles, splits = ('positive', 'negative', 'ignore'), ('train', 'val', 'trainval', 'test')
@@ -69,9 +73,20 @@ class VOC(MultiLabelMixin, _VOC):
             raise ValueError(f"split={split!r}, expected one of {splits}, or '' and image_set_path")
         if isinstance(data_prefix, str):
             data_prefix = {'img_path': expanduser(data_prefix)}
-        data_prefix = data_prefix or {'img_path': 'JPEGImages', 'ann_path': 'Annotations'}
-        if 'ann_path' not in data_prefix and (not test_mode or split in ('train', 'trainval')):
-            raise ValueError(f"data_prefix={data_prefix} needs 'ann_path', the folder of the XML")
+        data_prefix = dict(data_prefix or {'img_path': 'JPEGImages', 'ann_path': 'Annotations'})
+        if with_labels and 'ann_path' not in data_prefix:
+            raise ValueError(
+                f"data_prefix={data_prefix} needs 'ann_path', the folder of the XML; "
+                'with_labels=False reads a test split whose labels are hidden'
+            )
+        if not with_labels:
+            if not test_mode or split in ('train', 'trainval'):
+                raise ValueError(
+                    f'with_labels=False is for testing only, got split={split!r} and '
+                    f'test_mode={test_mode}'
+                )
+            data_prefix.pop('ann_path', None)
+            kwargs['with_boxes'] = False
         self.difficult = difficult
         super().__init__(
             data_root=data_root,
@@ -98,9 +113,12 @@ class VOC(MultiLabelMixin, _VOC):
                 sample |= self._annotation(img_id, line, vocabulary)
             samples.append(sample)
         left_out = sum(sample.pop('left_out', 0) for sample in samples)
-        pairs = sum(len(sample.get('gt_label_difficult', ())) for sample in samples)
         message = f'{self.source}: {len(samples):,} images, {len(self.CLASSES)} classes, '
-        message += f'{pairs:,} difficult labels taken as {self.difficult!r} in training'
+        if self.ann_prefix is None:
+            message += 'labels not read (with_labels=False)'
+        else:
+            pairs = sum(len(sample['gt_label_difficult']) for sample in samples)
+            message += f'{pairs:,} difficult labels taken as {self.difficult!r} in training'
         message += f', {left_out:,} objects of other classes left out' if left_out else ''
         print_log(message, logger='current')
         return samples
@@ -119,7 +137,10 @@ class VOC(MultiLabelMixin, _VOC):
         try:
             root = ET.fromstring(self.backend.get(path))
         except FileNotFoundError as error:
-            raise FileNotFoundError(f'{self.source}: line {line}: no file {path}') from error
+            raise FileNotFoundError(
+                f'{self.source}: line {line}: no file {path}. For a test split whose labels are '
+                'hidden, give with_labels=False'
+            ) from error
         except ET.ParseError as error:
             raise ValueError(f'{path} is not XML, or cut short: {error}') from error
         objects = root.findall('object')
