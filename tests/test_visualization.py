@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ import torch
 from mmpretrain.structures import DataSample
 from PIL import Image
 
+from mmmlc.hooks import RegionPictureHook
+from mmmlc.proposals.store import ImageProposals, encode, write_store
 from mmmlc.visualization import draw_curves, draw_prediction
 from mmmlc.visualization.curves import read_scalars
-from mmmlc.visualization.regions import MIN_SIDE, class_colour
+from mmmlc.visualization.regions import BLUE, MARGIN, MIN_SIDE, class_colour
 
 CLASSES = ('bus', 'car', 'dog')
 
@@ -61,6 +64,72 @@ def test_plain_predictions_get_a_caption_only():
     assert pixels.shape[1] == 500
     assert (pixels[:400] == (0, 0, 255)).all()
     assert (pixels[400:] < 128).any()  # dark text
+
+
+def make_attention_sample() -> DataSample:
+    """Two regions in the order of visits, both of the class 2."""
+    sample = DataSample().set_pred_score(torch.tensor([0.1, 0.2, 0.9])).set_pred_label([2])
+    sample.set_field(torch.tensor([[10.0, 20, 50, 60], [60, 5, 90, 95]]), 'regions_original')
+    sample.set_field(torch.tensor([2, 2]), 'region_labels')
+    sample.set_field(torch.tensor([0.8, 0.3]), 'region_scores')
+    return sample
+
+
+def test_attention_has_a_colour_per_visit():
+    picture = draw_prediction(Image.new('RGB', (100, 100)), make_attention_sample(), CLASSES)
+    left, top, _, bottom = drawn(picture, 0)
+    np.testing.assert_allclose([left, top, bottom], [10, 20, 60], atol=1)
+    assert drawn(picture, 1)[3] == pytest.approx(95, abs=1)
+    assert len(drawn(picture, 2)) == 0
+
+
+@pytest.mark.parametrize('make', [make_sample, make_attention_sample])
+def test_of_several_views_the_central_one_is_drawn(make):
+    sample = make()
+    views = torch.zeros(len(sample.regions_original), dtype=torch.long)
+    views[0] = 4
+    sample.set_field(views, 'region_views')
+    picture = draw_prediction(Image.new('RGB', (100, 100)), sample, CLASSES)
+    assert len(drawn(picture, 0)) and not len(drawn(picture, 1))
+
+
+def test_proposals_stand_beside_the_regions():
+    sample = make_attention_sample()
+    proposals = torch.tensor([[0.5, 0.25, 0.75, 1.0]])
+    alone = np.asarray(draw_prediction(Image.new('RGB', (100, 100)), sample, CLASSES))
+    both = np.asarray(
+        draw_prediction(Image.new('RGB', (100, 100)), sample, CLASSES, proposals=proposals)
+    )
+    np.testing.assert_array_equal(both[:MIN_SIDE, :MIN_SIDE], alone[:MIN_SIDE])
+    right = both[:MIN_SIDE, MIN_SIDE + MARGIN :]
+    assert right.shape[1] == MIN_SIDE
+    ys, xs = np.nonzero((right == BLUE).all(-1))
+    extremes = np.array([xs.min(), ys.min(), xs.max(), ys.max()]) / MIN_SIDE
+    np.testing.assert_allclose(extremes, [0.5, 0.25, 0.75, 1.0], atol=0.01)
+
+
+def test_hook_draws_five_proposals_of_the_image(tmp_path):
+    """Ten boxes, each twice: non-maximum suppression leaves one of each."""
+    image = tmp_path / 'photos' / 'a.png'
+    image.parent.mkdir()
+    Image.new('RGB', (100, 100)).save(image)
+    starts = np.linspace(0, 0.9, 10)
+    boxes = np.stack([starts, starts, starts + 0.1, starts + 0.1], 1).clip(0, 1).repeat(2, 0)
+    scores = np.linspace(1, 0.05, 20)
+    record = ImageProposals('a.png', 100, 100, 20)
+    write_store(tmp_path / 'p.bin', 'photos', [record], [encode(boxes, scores)], {})
+    hook = RegionPictureHook(str(tmp_path / 'out'), proposals=str(tmp_path / 'p.bin'))
+    sample = make_attention_sample()
+    sample.set_metainfo(dict(img_path=str(image)))
+    np.testing.assert_allclose(hook._best_proposals(sample), boxes[:10:2], atol=1e-4)
+    dataset = SimpleNamespace(metainfo=dict(classes=CLASSES))
+    runner = SimpleNamespace(test_dataloader=SimpleNamespace(dataset=dataset))
+    hook.before_test(runner)
+    hook.after_test_iter(runner, 0, outputs=[sample])
+    with Image.open(tmp_path / 'out/000000_a.jpg') as picture:
+        assert picture.width == 2 * MIN_SIDE + MARGIN
+    with pytest.raises(FileNotFoundError, match='no such proposals file'):
+        RegionPictureHook(str(tmp_path), proposals=str(tmp_path / 'none.bin'))
 
 
 def test_curves(tmp_path):

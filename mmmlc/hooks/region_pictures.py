@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.structures import DataSample
+from torch import Tensor
+from torchvision.ops import nms
 
+from mmmlc.proposals.store import ProposalStore
 from mmmlc.registry import HOOKS
 from mmmlc.visualization.regions import draw_prediction, read_rgb
 
@@ -23,6 +27,8 @@ class RegionPictureHook(Hook):
         min_score: Regions are drawn where the fused score of their class exceeds it. The paper's
             Fig. 6 uses 0.6.
         min_local: And where its local score exceeds this.
+        proposals: File of ``tools/extract_proposals.py``: its five best proposals, after NMS at
+            0.7, are drawn beside the regions (RDAL, Fig. 5).
     """
 
     def __init__(
@@ -31,6 +37,7 @@ class RegionPictureHook(Hook):
         max_images: int | None = None,
         min_score: float = 0.6,
         min_local: float = 0.1,
+        proposals: str | None = None,
     ):
         if max_images is not None and max_images < 1:
             raise ValueError(f'max_images is {max_images}, expected at least 1, or None for all')
@@ -38,6 +45,7 @@ class RegionPictureHook(Hook):
         self.max_images = max_images
         self.min_score = min_score
         self.min_local = min_local
+        self.store = None if proposals is None else ProposalStore(proposals)
         self._drawn = 0
 
     def before_test(self, runner: Runner) -> None:
@@ -58,8 +66,21 @@ class RegionPictureHook(Hook):
             if self.max_images is not None and self._drawn >= self.max_images:
                 return
             picture = draw_prediction(
-                read_rgb(sample.img_path), sample, classes, self.min_score, self.min_local
+                read_rgb(sample.img_path),
+                sample,
+                classes,
+                self.min_score,
+                self.min_local,
+                self._best_proposals(sample),
             )
             index = sample.get('sample_idx', self._drawn)
             picture.save(self.out_dir / f'{index:06d}_{Path(sample.img_path).stem}.jpg', quality=92)
             self._drawn += 1
+
+    def _best_proposals(self, sample: DataSample) -> Tensor | None:
+        """Five boxes at most, as fractions of the image."""
+        if self.store is None:
+            return None
+        boxes, scores = self.store[self.store.find(sample.img_path)]
+        boxes, scores = torch.from_numpy(boxes), torch.from_numpy(scores)
+        return boxes[nms(boxes, scores, 0.7)[:5]]

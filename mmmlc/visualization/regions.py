@@ -1,6 +1,6 @@
 """Draw predictions: attentional regions with class and scores, and the predicted labels.
 
-C: classes, N: regions per image.
+C: classes, N: regions per image, R: proposals per image.
 """
 
 from __future__ import annotations
@@ -12,11 +12,15 @@ from collections.abc import Sequence
 from mmengine import fileio
 from mmpretrain.structures import DataSample
 from PIL import Image, ImageDraw, ImageFont, ImageOps
+from torch import Tensor
 
 # Small images are enlarged to this shorter side: text on 96 pixels can't be read.
 MIN_SIDE = 384
 FONT_SIZE = 15
 MARGIN = 4
+# Of the views of mmmlc.TenViews: the regions of ten views on one picture could not be told apart.
+CENTRE_VIEW = 4
+BLUE = (90, 160, 255)
 
 
 def read_rgb(path: str) -> Image.Image:
@@ -37,29 +41,42 @@ def draw_prediction(
     classes: Sequence[str],
     min_score: float = 0.6,
     min_local: float = 0.1,
+    proposals: Tensor | None = None,
 ) -> Image.Image:
-    """Draw a prediction as in Fig. 6 of MCAR.
+    """Draw a prediction, with its regions as in Fig. 6 of MCAR or Fig. 5 of RDAL.
 
-    A region is drawn where its class has a local score above ``min_local`` and a final score above
-    ``min_score``, and labelled "class global/final". Below the image: the predicted labels, best
-    first, and the true ones when the sample has them.
+    With the scores of two streams (MCAR) a region is drawn where its class has a local score above
+    ``min_local`` and a final score above ``min_score``, and labelled "class global/final". With
+    ``region_scores`` (RDAL) all regions are drawn, numbered in the order of the visits, with the
+    best class there and its score. Of several views only the central one's regions are drawn.
+    Below the image: the predicted labels, best first, and the true ones when the sample has them.
 
     Args:
         image: The original image.
         sample: With ``pred_score`` and ``pred_label``; for regions also ``regions_original``,
-            ``region_labels``, ``global_score`` and ``local_score``.
+            ``region_labels``, and ``region_scores`` or ``global_score`` and ``local_score``.
         classes: Names of the C classes.
         min_score: In [0, 1].
         min_local: In [0, 1].
+        proposals: (R, 4) x1, y1, x2, y2 as fractions of the image, best first: drawn in blue on a
+            second copy of the image, to the right.
 
     Returns:
-        The picture, at least 384 pixels on its shorter side.
+        The picture, at least 384 pixels on the shorter side of the image.
     """
     scale = max(1.0, MIN_SIDE / min(image.size))
     size = tuple(round(side * scale) for side in image.size)
     picture = image.convert('RGB').resize(size, Image.Resampling.LANCZOS)
-    if 'regions_original' in sample:
+    copy = picture.copy()
+    if 'regions_original' in sample and 'region_scores' in sample:
+        _draw_in_order(picture, sample, classes, scale)
+    elif 'regions_original' in sample and 'local_score' in sample:
         _draw_regions(picture, sample, classes, scale, min_score, min_local)
+    if proposals is not None:
+        ends = proposals.new_tensor(copy.size * 2)
+        numbers = [str(i + 1) for i in range(len(proposals))]
+        _draw_boxes(copy, (proposals * ends).tolist(), numbers, [BLUE] * len(numbers))
+        picture = _beside(picture, copy)
     return _add_caption(picture, _captions(sample, classes))
 
 
@@ -71,20 +88,57 @@ def _draw_regions(
     min_score: float,
     min_local: float,
 ) -> None:
-    draw = ImageDraw.Draw(picture)
     scores, local = sample.pred_score.tolist(), sample.local_score.tolist()
-    boxes = (sample.regions_original * scale).tolist()
+    central = _central(sample)
+    boxes = (sample.regions_original[central] * scale).tolist()
     shown = [
         (box, label)
-        for box, label in zip(boxes, sample.region_labels.tolist(), strict=True)
+        for box, label in zip(boxes, sample.region_labels[central].tolist(), strict=True)
         if scores[label] > min_score and local[label] > min_local
     ]
-    for box, label in shown:
-        draw.rectangle(box, outline=class_colour(label), width=3)
+    texts = [
+        f'{classes[label]} {sample.global_score[label]:.2f}/{scores[label]:.2f}'
+        for _, label in shown
+    ]
+    colours = [class_colour(label) for _, label in shown]
+    _draw_boxes(picture, [box for box, _ in shown], texts, colours)
+
+
+def _draw_in_order(
+    picture: Image.Image, sample: DataSample, classes: Sequence[str], scale: float
+) -> None:
+    central = _central(sample)
+    boxes = (sample.regions_original[central] * scale).tolist()
+    best = zip(sample.region_labels[central].tolist(), sample.region_scores[central], strict=True)
+    texts = [f'{k} {classes[label]} {score:.2f}' for k, (label, score) in enumerate(best, 1)]
+    _draw_boxes(picture, boxes, texts, [class_colour(k) for k in range(len(boxes))])
+
+
+def _central(sample: DataSample) -> slice | Tensor:
+    """Which regions to draw."""
+    return sample.region_views == CENTRE_VIEW if 'region_views' in sample else slice(None)
+
+
+def _draw_boxes(
+    picture: Image.Image,
+    boxes: list[list[float]],
+    texts: list[str],
+    colours: list[tuple[int, int, int]],
+) -> None:
+    draw = ImageDraw.Draw(picture)
+    for box, colour in zip(boxes, colours, strict=True):
+        draw.rectangle(box, outline=colour, width=3)
     taken: list[tuple[float, float, float, float]] = []
-    for box, label in shown:  # after all boxes, so that no line crosses a text
-        text = f'{classes[label]} {sample.global_score[label]:.2f}/{scores[label]:.2f}'
-        taken.append(_draw_tag(draw, picture.size, box, text, class_colour(label), taken))
+    # After all boxes, so that no line crosses a text.
+    for box, text, colour in zip(boxes, texts, colours, strict=True):
+        taken.append(_draw_tag(draw, picture.size, box, text, colour, taken))
+
+
+def _beside(left: Image.Image, right: Image.Image) -> Image.Image:
+    both = Image.new('RGB', (left.width + MARGIN + right.width, left.height), 'white')
+    both.paste(left)
+    both.paste(right, (left.width + MARGIN, 0))
+    return both
 
 
 def _draw_tag(
