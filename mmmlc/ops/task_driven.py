@@ -1,0 +1,119 @@
+"""Task-driven pooling of part maps: generalised max pooling, closed form and iterative.
+
+Every location should have the same dot product, one, with the pooled feature (MsDPD, Eq. 6). As the
+maps of a softmax sum to one everywhere, the all-ones vector does that perfectly and says nothing
+about the image; the ridge term of Murray and Perronnin (CVPR 2014) makes the pooling useful.
+
+B: images, K: part detectors, M: locations of a map.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def task_driven_pool(parts: Tensor, ridge: float = 1.0) -> Tensor:
+    """Pool part maps in closed form: argmin ``|O^T phi - 1|^2 + r |phi|^2`` with r = ridge * M.
+
+    Differentiable, so that a network can be trained end to end through it. The system solved is the
+    smaller of K x K and M x M.
+
+    Args:
+        parts: (B, K, M) part probabilities O in [0, 1].
+        ridge: r relative to M, positive. Towards 0 the result is all ones where M >= K, towards
+            infinity it is average pooling in direction.
+
+    Returns:
+        phi (B, K), float32 (float64 for such parts), also under AMP.
+
+    Raises:
+        ValueError: for a ridge that is not positive, or parts of another number of dimensions.
+
+    Examples:
+        >>> task_driven_pool(torch.tensor([[[1.0, 1.0], [0.0, 0.0]]]), ridge=1.0)
+        tensor([[0.5000, 0.0000]])
+    """
+    check_parts(parts, ridge)
+    with torch.autocast(parts.device.type, enabled=False):
+        parts = _at_least_float32(parts)
+        detectors, locations = parts.shape[1:]
+        strength = ridge * locations
+        if detectors <= locations:
+            return _solve(parts @ parts.mT, strength, parts.sum(2, keepdim=True))[..., 0]
+        ones = parts.new_ones(len(parts), locations, 1)
+        return (parts @ _solve(parts.mT @ parts, strength, ones))[..., 0]
+
+
+def _solve(gram: Tensor, strength: float, right: Tensor) -> Tensor:
+    """Solve ``(gram + strength I) x = right``; the matrix is positive definite."""
+    identity = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+    # check_errors would make the CPU wait for the GPU.
+    factor = torch.linalg.cholesky_ex(gram + strength * identity).L
+    return torch.cholesky_solve(right, factor)
+
+
+def iterate_task_driven(
+    parts: Tensor,
+    ridge: float = 1.0,
+    learning_rate: float = 0.01,
+    steps: int = 100,
+    start: Tensor | None = None,
+) -> Tensor:
+    """Pool part maps by gradient descent on the same objective, as the paper does (Section 2.4).
+
+    Args:
+        parts: (B, K, M) part probabilities O.
+        ridge: r relative to M; 0 is the paper's Eq. 6 without regularisation, where stopping early
+            takes its place.
+        learning_rate: Step, for the objective as a sum over locations.
+        steps: Iterations.
+        start: (B, K) first phi; average pooling by default.
+
+    Returns:
+        phi (B, K), float32 or float64. It carries no gradient to ``parts``: the paper keeps the
+        detectors fixed while it updates phi.
+    """
+    check_parts(parts, ridge, zero_allowed=True)
+    with torch.no_grad(), torch.autocast(parts.device.type, enabled=False):
+        parts = _at_least_float32(parts)
+        phi = parts.mean(2) if start is None else start.to(parts)
+        phi = phi[..., None]
+        strength = ridge * parts.shape[2]
+        for _ in range(steps):
+            gradient = parts @ (parts.mT @ phi - 1) + strength * phi
+            phi = phi - 2 * learning_rate * gradient
+        return phi[..., 0]
+
+
+def task_driven_objective(parts: Tensor, phi: Tensor, ridge: float = 0.0) -> Tensor:
+    """``|O^T phi - 1|^2 + r |phi|^2`` divided by M: J2 (Eq. 6) of each image for ``ridge=0``.
+
+    Args:
+        parts: (B, K, M) part probabilities O.
+        phi: (B, K).
+        ridge: r relative to M.
+
+    Returns:
+        (B,).
+    """
+    check_parts(parts, ridge, zero_allowed=True)
+    with torch.autocast(parts.device.type, enabled=False):
+        parts, phi = _at_least_float32(parts), _at_least_float32(phi)
+        residual = torch.einsum('bkm,bk->bm', parts, phi) - 1
+        return residual.square().mean(1) + ridge * phi.square().sum(1)
+
+
+def check_parts(parts: Tensor, ridge: float, zero_allowed: bool = False) -> None:
+    """Raise ValueError for parts that are not (B, K, M), or a ridge out of its range."""
+    if parts.ndim != 3:
+        raise ValueError(f'parts have the shape {tuple(parts.shape)}, expected (B, K, M)')
+    if not (ridge > 0 or zero_allowed and ridge == 0):
+        raise ValueError(
+            f'ridge is {ridge}, expected a positive number: without it the pooled feature is all '
+            'ones for every image'
+        )
+
+
+def _at_least_float32(values: Tensor) -> Tensor:
+    return values if values.dtype == torch.float64 else values.float()

@@ -1,0 +1,100 @@
+"""Task-driven pooling against NumPy in float64, a long descent, and finite differences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mmmlc.ops.task_driven import (
+    iterate_task_driven,
+    task_driven_objective,
+    task_driven_pool,
+)
+
+
+def part_maps(images: int, detectors: int, locations: int, scale: float = 3.0) -> torch.Tensor:
+    return (scale * torch.randn(images, detectors, locations)).softmax(1)
+
+
+def numpy_pool(parts: np.ndarray, ridge: float) -> np.ndarray:
+    """The normal equations, image by image, as Murray and Perronnin print them."""
+    found = []
+    for maps in parts.astype(np.float64):
+        detectors, locations = maps.shape
+        matrix = maps @ maps.T + ridge * locations * np.eye(detectors)
+        found.append(np.linalg.solve(matrix, maps.sum(1)))
+    return np.stack(found)
+
+
+@pytest.mark.parametrize('detectors, locations', [(12, 40), (40, 12), (16, 16)])
+@pytest.mark.parametrize('ridge', [1e-3, 0.1, 10.0])
+def test_closed_form_against_numpy(detectors, locations, ridge):
+    parts = part_maps(3, detectors, locations)
+    expected = numpy_pool(parts.numpy(), ridge)
+    np.testing.assert_allclose(task_driven_pool(parts, ridge), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize('detectors, locations', [(6, 20), (20, 6)])
+def test_closed_form_against_a_long_descent(detectors, locations):
+    parts = part_maps(2, detectors, locations).double()
+    descended = iterate_task_driven(parts, ridge=0.05, learning_rate=0.02, steps=5000)
+    torch.testing.assert_close(task_driven_pool(parts, 0.05), descended, rtol=0, atol=1e-5)
+
+
+def test_no_other_vector_is_better():
+    parts = part_maps(1, 8, 30)
+    best = task_driven_pool(parts, 0.1)
+    others = best + 0.1 * torch.randn(100, 8)
+    at_best = task_driven_objective(parts, best, 0.1)
+    assert (task_driven_objective(parts.expand(100, -1, -1), others, 0.1) > at_best).all()
+
+
+def test_objective_by_hand():
+    # Locations (1, 0) and (0.5, 0.5), phi (1, 3): dot products 1 and 2, residuals 0 and 1.
+    parts = torch.tensor([[[1.0, 0.5], [0.0, 0.5]]])
+    phi = torch.tensor([[1.0, 3.0]])
+    torch.testing.assert_close(task_driven_objective(parts, phi), torch.tensor([0.5]))
+    torch.testing.assert_close(task_driven_objective(parts, phi, 2.0), torch.tensor([20.5]))
+
+
+def test_one_step_of_descent_by_hand():
+    # Gradient of the sum over both locations: 2 O (O^T phi - 1) = (1, 1) for residuals 0 and 1.
+    parts = torch.tensor([[[1.0, 0.5], [0.0, 0.5]]])
+    phi = iterate_task_driven(parts, 0.0, 0.1, 1, start=torch.tensor([[1.0, 3.0]]))
+    torch.testing.assert_close(phi, torch.tensor([[0.9, 2.9]]))
+
+
+def test_limits():
+    """All ones for a vanishing ridge where M >= K; the direction of the average for a large one."""
+    parts = part_maps(4, 10, 50).double()
+    torch.testing.assert_close(task_driven_pool(parts, 1e-12), torch.ones(4, 10).double())
+    cosine = torch.cosine_similarity(task_driven_pool(parts, 1e4), parts.mean(2), dim=1)
+    assert (cosine > 1 - 1e-6).all()
+
+
+@pytest.mark.parametrize('detectors, locations', [(3, 5), (5, 3)])
+def test_gradient_against_finite_differences(detectors, locations):
+    parts = part_maps(2, detectors, locations).double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda maps: task_driven_pool(maps, 0.1), parts)
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_half_precision_is_solved_in_float32(dtype):
+    parts = part_maps(2, 6, 9).to(dtype)
+    with torch.autocast('cpu', torch.bfloat16):
+        pooled = task_driven_pool(parts, 0.1)
+    torch.testing.assert_close(pooled, task_driven_pool(parts.float(), 0.1), rtol=0, atol=0)
+
+
+def test_compiles_without_a_graph_break():
+    compiled = torch.compile(task_driven_pool, fullgraph=True, backend='aot_eager')
+    parts = part_maps(2, 6, 9)
+    torch.testing.assert_close(compiled(parts, 0.1), task_driven_pool(parts, 0.1))
+
+
+def test_wrong_input():
+    with pytest.raises(ValueError, match='ridge is 0, expected a positive number'):
+        task_driven_pool(part_maps(1, 2, 3), 0)
+    with pytest.raises(ValueError, match=r'shape \(2, 3\), expected \(B, K, M\)'):
+        task_driven_pool(torch.rand(2, 3))

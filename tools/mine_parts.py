@@ -1,0 +1,69 @@
+"""Mine the part detectors of a MsDPD model offline, for ``PartMiningHook(file=...)``.
+
+python tools/mine_parts.py CONFIG OUT.npz --checkpoint CLASSIFIER.pth --pictures parts
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+from mmmlc.apis import build_runner, load_config
+from mmmlc.hooks.part_mining import PartMiningHook, mine_parts
+from mmmlc.mining import load_mined
+from mmmlc.visualization.parts import write_part_pictures
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('config', help='config with mmmlc.MsDPDHead and mmmlc.PartMiningHook')
+    parser.add_argument('out', help='file of mined parts, .npz')
+    parser.add_argument(
+        '--checkpoint',
+        help='weights of the backbone that mines, e.g. of the plain classifier; without, those '
+        'that the config starts from (init_cfg, load_from)',
+    )
+    parser.add_argument('--pictures', metavar='DIR', help='grids of the best patches')
+    parser.add_argument(
+        '--trust', action='store_true', help='unpickle an old checkpoint; it may run any code'
+    )
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Mine."""
+    args = parse_args()
+    cfg = load_config(args.config, args.cfg_options, Path(args.out).parent / 'mine_parts')
+    hooks = [hook for hook in cfg.get('custom_hooks') or [] if hook.type == 'mmmlc.PartMiningHook']
+    if not hooks:
+        raise ValueError(f'{args.config}: custom_hooks has no mmmlc.PartMiningHook to read')
+    if args.checkpoint:
+        cfg.load_from, cfg.resume = args.checkpoint, False
+    hook = PartMiningHook(**{key: value for key, value in hooks[0].items() if key != 'type'})
+    runner = build_runner(cfg, trust=args.trust)
+    runner._init_model_weights()
+    runner.load_or_resume()
+    loader = runner.build_dataloader(cfg.train_dataloader, seed=hook.seed)
+    mine_parts(
+        runner.model,
+        loader,
+        hook.clusters,
+        hook.locations,
+        path=args.out,
+        min_size=hook.min_size,
+        instances=hook.instances,
+        steps=hook.steps,
+        seed=hook.seed,
+    )
+    if args.pictures:
+        classes = loader.dataset.metainfo['classes']
+        for path in write_part_pictures(args.pictures, *load_mined(args.out), classes):
+            print(path)
+
+
+if __name__ == '__main__':
+    main()
