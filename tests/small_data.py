@@ -10,6 +10,7 @@ from mmengine.config import Config
 from PIL import Image
 
 from mmmlc.datasets import VOC
+from mmmlc.proposals.store import ImageProposals, encode, write_store
 
 
 def write_image(path: Path, seed: int) -> None:
@@ -61,13 +62,27 @@ def write_voc(root: Path, dataset: Config, images: int = 2) -> None:
     path.write_text('\n'.join(ids) + '\n')
 
 
+def write_proposals(path: Path, folder: str, names: list[str]) -> Path:
+    """A proposals file with three boxes for each image of 60 x 40."""
+    boxes = np.array([[0.0, 0.0, 0.5, 0.5], [0.2, 0.3, 0.9, 1.0], [0.4, 0.1, 0.6, 0.7]])
+    images = [ImageProposals(name, 60, 40, len(boxes)) for name in names]
+    write_store(path, folder, images, [encode(boxes, np.arange(3.0))] * len(images), {})
+    return path
+
+
+def write_dataset(root: Path, dataset: Config, num_classes: int) -> None:
+    """Write what one dataset config reads and point the config to it."""
+    if dataset.type == 'mmmlc.VOC':
+        write_voc(root, dataset)
+    else:
+        write_coco(root, dataset, [f'class {i}' for i in range(num_classes)])
+    dataset.data_root = str(root)
+
+
 def write_for(cfg: Config, root: Path) -> None:
     """Write data for all loaders of a config and point the config to it."""
     for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        dataset = cfg[key].dataset
-        if dataset.type == 'mmmlc.VOC':
-            write_voc(root, dataset)
-        else:
-            write_coco(root, dataset, [f'class {i}' for i in range(cfg.model.head.num_classes)])
-        dataset.data_root = str(root)
+        if cfg[key] is None:
+            continue
+        write_dataset(root, cfg[key].dataset, cfg.model.head.num_classes)
         cfg[key].update(num_workers=0, persistent_workers=False)

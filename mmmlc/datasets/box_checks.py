@@ -1,4 +1,4 @@
-"""Whether the boxes of a sample stay right along a pipeline."""
+"""Whether the boxes and proposals of a sample stay right along a pipeline."""
 
 from __future__ import annotations
 
@@ -39,21 +39,47 @@ _REMAPPERS = _types(mmcv_t, 'KeyMapper TransformBroadcaster') | _types(
 )
 
 
-def check_boxes_follow(transforms: Iterable) -> None:
-    """Raise ValueError naming the built transforms that may leave ``boxes`` behind.
+def check_boxes_follow(transforms: Iterable, with_boxes: bool = True) -> None:
+    """Raise ValueError naming the built transforms that may leave boxes or proposals behind.
 
     Safe are the steps known to keep every pixel at its fraction of the image, and those with the
     class attribute ``moves_boxes = True``. Wrappers (``RandomApply``, ``Compose``, ...) are looked
     into.
+
+    A step with the class attribute ``loads_boxes = True`` adds boxes of the image as it is on disk
+    (``mmmlc.LoadProposals``). No step that moves pixels may come before it, and all after it must
+    be safe.
+
+    Args:
+        transforms: The pipeline's steps.
+        with_boxes: Whether the samples have boxes from the start.
     """
-    lost = list(_unsafe(transforms, '', movable=True))
-    if lost:
+    before, after, loader = _split_at_loader(list(transforms))
+    if early := list(_unsafe(before, '', movable=False)) if loader else ():
+        raise ValueError(
+            f'pipeline: {", ".join(early)} may move or cut the image before {loader}, whose boxes '
+            f'are those of the image on disk: put {loader} first'
+        )
+    if not (loader or with_boxes):
+        return
+    if lost := list(_unsafe([*before, *after], '', movable=True)):
         raise ValueError(
             f'pipeline: {", ".join(lost)} may move or cut the image without its boxes. Take a '
-            'transform that moves results["boxes"] too (mmmlc.RandomFlip for RandomFlip), or set '
-            'the class attribute moves_boxes = True on your own transform if boxes stay right '
-            'after it, or load no boxes: dataset with_boxes=False.'
+            'transform that moves results["boxes"] and results["proposals"] too (mmmlc.RandomFlip '
+            'for RandomFlip, mmmlc.RandomCrop, mmmlc.CenterCrop, mmmlc.RandomResizedCrop), or set '
+            'the class attribute moves_boxes = True on your own transform if they stay right '
+            'after it, or load no boxes: dataset with_boxes=False'
+            + (f' and no {loader}.' if loader else '.')
         )
+
+
+def _split_at_loader(transforms: list) -> tuple[list, list, str]:
+    """The steps before and after the last one that loads boxes, and its name, '' if none does."""
+    rows = [i for i, step in enumerate(transforms) if getattr(step, 'loads_boxes', False)]
+    if not rows:
+        return transforms, [], ''
+    before = [step for i, step in enumerate(transforms[: rows[-1]]) if i not in rows]
+    return before, transforms[rows[-1] + 1 :], type(transforms[rows[-1]]).__name__
 
 
 def _unsafe(transforms: Iterable, path: str, movable: bool) -> Iterator[str]:

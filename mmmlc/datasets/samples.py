@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -34,6 +35,7 @@ class MultiLabelMixin:
     """
 
     source_key = 'ann_file'  # the config key behind ``source``
+    entry_name = 'entry'  # what ``entry`` counts in ``source``
 
     def __init__(
         self,
@@ -50,8 +52,7 @@ class MultiLabelMixin:
         self.with_boxes = with_boxes
         self._failures = 0
         super().__init__(*args, lazy_init=True, max_refetch=max_refetch, **kwargs)
-        if with_boxes:
-            check_boxes_follow(self.pipeline.transforms)
+        check_boxes_follow(self.pipeline.transforms, with_boxes)
         if not lazy_init:
             self.full_init()
 
@@ -79,20 +80,26 @@ class MultiLabelMixin:
         """Check and normalise the labels of all samples (mmengine calls this in full_init)."""
         data_list = super().filter_data()
         classes = self._metainfo.get('classes') or self._metainfo.get('categories')
+        self._check_split(data_list, classes)
+        for entry, info in enumerate(data_list):
+            info.setdefault('entry', entry)
+            if 'gt_label' in info:
+                info['gt_label'] = self._checked_labels(info, len(classes))
+        self._remember_reports(max(info['entry'] for info in data_list))
+        return data_list
+
+    def _check_split(self, data_list: Sequence, classes: Sequence | None) -> None:
         if not data_list:
             raise ValueError(f'{self.source}: no sample left, the split is empty')
         if self._indices == 0 or np.size(self._indices) == 0:
             raise ValueError(f'{self.source}: indices={self._indices} leaves no sample')
         if not classes:
             raise ValueError(f'{self.source} names no classes: give classes=[...]')
-        for entry, info in enumerate(data_list):
-            info.setdefault('entry', entry)
-            if 'gt_label' in info:
-                info['gt_label'] = self._checked_labels(info, len(classes))
+
+    def _remember_reports(self, last_entry: int) -> None:
         # In shared memory: the workers of all epochs know what has been reported.
-        self._reported = torch.zeros(max(i['entry'] for i in data_list) + 1, dtype=torch.bool)
+        self._reported = torch.zeros(last_entry + 1, dtype=torch.bool)
         self._reported.share_memory_()
-        return data_list
 
     def _checked_labels(self, info: dict, num_classes: int) -> list[int]:
         labels, where = info['gt_label'], f'{self.source}: entry {info["entry"]}'
@@ -117,7 +124,7 @@ class MultiLabelMixin:
 
     def _report_broken(self, idx: int, error: BrokenImageError) -> None:
         entry = self.get_data_info(idx)['entry']
-        message = f'broken image, entry {entry} of {self.source}: {error}'
+        message = f'broken image, {self.entry_name} {entry} of {self.source}: {error}'
         if self.test_mode:
             raise BrokenImageError(message) from error
         self._failures += 1

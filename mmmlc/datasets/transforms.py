@@ -109,26 +109,29 @@ def _check_proportions(path: str, loaded: tuple[int, int], annotated: tuple[int,
 
 @TRANSFORMS.register_module()
 class RandomFlip(mmcv_t.RandomFlip):
-    """mmcv's ``RandomFlip`` that mirrors ``boxes`` with the image."""
+    """mmcv's ``RandomFlip`` that mirrors ``boxes`` and ``proposals`` with the image."""
 
     moves_boxes = True
 
     def _flip(self, results: dict) -> None:
         super()._flip(results)
-        if 'boxes' not in results:
-            return
-        x1, y1, x2, y2 = results['boxes'].T
-        direction = results['flip_direction']
-        if direction in ('horizontal', 'diagonal'):
-            x1, x2 = 1 - x2, 1 - x1
-        if direction in ('vertical', 'diagonal'):
-            y1, y2 = 1 - y2, 1 - y1
-        results['boxes'] = np.stack([x1, y1, x2, y2], axis=1)
+        for key in ('boxes', 'proposals'):
+            if key in results:
+                results[key] = _mirrored(results[key], results['flip_direction'])
+
+
+def _mirrored(boxes: np.ndarray, direction: str) -> np.ndarray:
+    x1, y1, x2, y2 = boxes.T
+    if direction in ('horizontal', 'diagonal'):
+        x1, x2 = 1 - x2, 1 - x1
+    if direction in ('vertical', 'diagonal'):
+        y1, y2 = 1 - y2, 1 - y1
+    return np.stack([x1, y1, x2, y2], axis=1)
 
 
 @TRANSFORMS.register_module()
 class PackInputs(mmpretrain_t.PackInputs):
-    """mmpretrain's ``PackInputs`` that also packs the boxes and the difficult and ignored labels.
+    """mmpretrain's ``PackInputs`` that also packs boxes, proposals, difficult and ignored labels.
 
     Arrays become tensors of the same type, label lists int64 tensors (also the empty ones). Keys
     that a dataset does not give are left out.
@@ -136,6 +139,7 @@ class PackInputs(mmpretrain_t.PackInputs):
 
     LABEL_KEYS = ('gt_label_difficult', 'gt_label_ignore')
     BOX_KEYS = ('boxes', 'box_labels', 'box_crowd', 'box_areas', 'box_difficult')
+    PROPOSAL_KEYS = ('proposals', 'proposal_scores', 'proposal_valid')
     META_KEYS = (
         *('img_id', 'sample_idx', 'img_path', 'ori_shape', 'img_shape'),
         *('scale_factor', 'flip', 'flip_direction'),
@@ -144,7 +148,7 @@ class PackInputs(mmpretrain_t.PackInputs):
     def __init__(
         self,
         input_key: str = 'img',
-        algorithm_keys: Sequence[str] = BOX_KEYS + LABEL_KEYS,
+        algorithm_keys: Sequence[str] = BOX_KEYS + PROPOSAL_KEYS + LABEL_KEYS,
         meta_keys: Sequence[str] = META_KEYS,
     ) -> None:
         super().__init__(input_key, tuple(algorithm_keys), tuple(meta_keys))

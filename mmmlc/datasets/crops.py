@@ -1,0 +1,131 @@
+"""Crops that boxes and proposals follow.
+
+M: boxes of an image, R: proposals, H, W: height and width of the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import mmcv
+import mmcv.transforms as mmcv_t
+import mmpretrain.datasets.transforms as mmpretrain_t
+import numpy as np
+
+from mmmlc.registry import TRANSFORMS
+
+BOX_FIELDS = ('boxes', 'box_labels', 'box_crowd', 'box_areas', 'box_difficult')
+
+
+class Window(NamedTuple):
+    """Part of an image in whole pixels, inside it."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def crop(results: dict, window: Window) -> None:
+    """Crop the image of a sample, with its boxes and proposals.
+
+    Boxes are clipped to the window. Those outside of it go, with their rows of ``box_labels``,
+    ``box_crowd``, ``box_areas`` and ``box_difficult``; ``box_areas`` stay those of whole objects,
+    and ``gt_label`` stays what it was: labels of an image, not of its boxes.
+
+    The number of proposals stays. They are clipped too; those outside become zeros that are not
+    valid (``proposal_valid``), with score 0. If none is left, the first is the whole crop, score 1.
+    """
+    height, width = results['img'].shape[:2]
+    top, left, new_height, new_width = window
+    inclusive = np.array([left, top, left + new_width - 1, top + new_height - 1])
+    results['img'] = mmcv.imcrop(results['img'], inclusive)
+    results['img_shape'] = results['img'].shape[:2]
+    start = np.array([left, top] * 2, dtype=np.float32)
+    sides = np.array([width, height] * 2, dtype=np.float32)
+    new_sides = np.array([new_width, new_height] * 2, dtype=np.float32)
+    if 'boxes' in results:
+        boxes, inside = _clip(results['boxes'] * sides - start, new_sides)
+        results.update({key: results[key][inside] for key in BOX_FIELDS if key in results})
+        results['boxes'] = boxes[inside]
+    if 'proposals' in results:
+        boxes, inside = _clip(results['proposals'] * sides - start, new_sides)
+        _keep_proposals(results, boxes, inside)
+
+
+def _clip(boxes: np.ndarray, sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes in pixels as fractions clipped to [0, 1], and which of them reach into the window."""
+    # Less than this is rounding: a box that ends where the window begins is outside.
+    least = 0.05
+    inside = (boxes[:, :2] < sides[:2] - least).all(1) & (boxes[:, 2:] > least).all(1)
+    return (boxes / sides).clip(0, 1), inside
+
+
+def _keep_proposals(results: dict, boxes: np.ndarray, inside: np.ndarray) -> None:
+    valid = results['proposal_valid'] & inside
+    boxes = np.where(valid[:, None], boxes, np.float32(0))
+    scores = np.where(valid, results['proposal_scores'], np.float32(0))
+    if not valid.any():
+        boxes[0], scores[0], valid[0] = (0, 0, 1, 1), 1, True
+    results.update(proposals=boxes, proposal_scores=scores, proposal_valid=valid)
+
+
+@TRANSFORMS.register_module()
+class RandomCrop(mmpretrain_t.RandomCrop):
+    """mmpretrain's ``RandomCrop`` without padding, with boxes and proposals; see :func:`crop`.
+
+    Args:
+        crop_size: (height, width), or a number for both; an image that is smaller in a direction
+            keeps its size in it.
+    """
+
+    moves_boxes = True
+
+    def __init__(self, crop_size: int | Sequence[int]) -> None:
+        super().__init__(crop_size)
+
+    def transform(self, results: dict) -> dict:
+        """Crop ``results['img']``."""
+        crop(results, Window(*self.rand_crop_params(results['img'])))
+        return results
+
+
+@TRANSFORMS.register_module()
+class RandomResizedCrop(mmpretrain_t.RandomResizedCrop):
+    """mmpretrain's ``RandomResizedCrop`` with boxes and proposals; see :func:`crop`."""
+
+    moves_boxes = True
+
+    def transform(self, results: dict) -> dict:
+        """Crop ``results['img']`` and resize it to ``scale``."""
+        crop(results, Window(*self.rand_crop_params(results['img'])))
+        results['img'] = mmcv.imresize(
+            results['img'],
+            tuple(self.scale[::-1]),
+            interpolation=self.interpolation,
+            backend=self.backend,
+        )
+        results['img_shape'] = results['img'].shape[:2]
+        return results
+
+
+@TRANSFORMS.register_module()
+class CenterCrop(mmcv_t.CenterCrop):
+    """mmcv's ``CenterCrop`` without padding, with boxes and proposals; see :func:`crop`.
+
+    Args:
+        crop_size: (width, height), or a number for both; an image that is smaller in a direction
+            keeps its size in it.
+    """
+
+    moves_boxes = True
+
+    def __init__(self, crop_size: int | tuple[int, int]) -> None:
+        super().__init__(crop_size)
+
+    def _crop_img(self, results: dict, bboxes: np.ndarray) -> None:
+        height, width = results['img'].shape[:2]
+        left, top, right, bottom = (int(value) for value in bboxes)
+        right, bottom = min(right, width - 1), min(bottom, height - 1)
+        crop(results, Window(top, left, bottom - top + 1, right - left + 1))
