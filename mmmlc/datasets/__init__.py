@@ -1,19 +1,29 @@
 """Multi-label datasets, their transforms and samplers."""
 
 from .coco import CocoMultiLabel
+from .crops import CenterCrop, RandomCrop, RandomResizedCrop
+from .nus_wide import NUSWIDE
+from .own_labels import OwnLabels
+from .proposals import LoadProposals
 from .samplers import TotalBatchSampler
 from .samples import MultiLabelDataset, MultiLabelMixin
 from .transforms import BrokenImageError, LoadImage, PackInputs, RandomFlip
 from .voc import VOC
 
 __all__ = [
+    'NUSWIDE',
     'BrokenImageError',
+    'CenterCrop',
     'CocoMultiLabel',
     'LoadImage',
+    'LoadProposals',
     'MultiLabelDataset',
     'MultiLabelMixin',
+    'OwnLabels',
     'PackInputs',
+    'RandomCrop',
     'RandomFlip',
+    'RandomResizedCrop',
     'TotalBatchSampler',
     'VOC',
 ]

@@ -71,7 +71,7 @@ class CocoMultiLabel(MultiLabelMixin, BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         """Read the JSON into one dict per image."""
-        with _paused_gc():
+        with paused_gc():
             return self._load()
 
     def _load(self) -> list[dict]:
@@ -145,7 +145,7 @@ class CocoMultiLabel(MultiLabelMixin, BaseDataset):
 
 
 @contextlib.contextmanager
-def _paused_gc() -> Iterator[None]:
+def paused_gc() -> Iterator[None]:
     """Pause Python's cycle collector: it doubles the time to build millions of small objects."""
     enabled = gc.isenabled()
     gc.disable()

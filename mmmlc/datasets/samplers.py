@@ -17,8 +17,8 @@ class TotalBatchSampler(BatchSampler):
     ``train_dataloader=dict(batch_size=16, batch_sampler=dict(type='mmmlc.TotalBatchSampler'),
     sampler=dict(type='mmengine.DefaultSampler', shuffle=True), ...)`` gives 16 images to one GPU
     and 2 to each of 8, so that a published learning rate holds for any number of GPUs. Do not
-    combine it with mmengine's ``auto_scale_lr`` or ``num_batch_per_epoch``: both take the
-    ``batch_size`` of the config for that of one process.
+    combine it with mmengine's own ``auto_scale_lr`` (``tools/train.py --auto-scale-lr`` is right)
+    or ``num_batch_per_epoch``: both take the ``batch_size`` of the config for that of one process.
 
     Args:
         sampler: gives the indices of this process (mmengine passes it).

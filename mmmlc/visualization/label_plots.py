@@ -1,0 +1,91 @@
+"""Plots of label frequencies and co-occurrence. C: classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+COLOURS = ('#4c78a8', '#f58518', '#54a24b')
+MOST_IN_MATRIX = 60
+NUMBERS_UP_TO = 25
+
+
+def plot_frequencies(
+    classes: Sequence[str], shares: dict[str, np.ndarray], path: str | Path
+) -> None:
+    """Horizontal bars, one group per class and one bar per split, the most frequent on top.
+
+    Args:
+        classes: C names.
+        shares: of each split, the percentage of images with each class, (C,).
+        path: the picture.
+    """
+    order = np.argsort(next(iter(shares.values())), kind='stable')
+    height = 1.3 + (0.10 + 0.12 * len(shares)) * len(classes)
+    # An image file has at most 2^16 rows, which thousands of classes would exceed.
+    figure = Figure(figsize=(8, height), dpi=min(120, 65000 / height), layout='constrained')
+    axes = figure.subplots()
+    thickness = 0.8 / len(shares)
+    for number, (name, values) in enumerate(shares.items()):
+        offset = (number - (len(shares) - 1) / 2) * thickness
+        bars = axes.barh(
+            np.arange(len(order)) - offset,
+            values[order],
+            thickness,
+            label=name,
+            color=COLOURS[number % len(COLOURS)],
+        )
+        axes.bar_label(bars, fmt='%.1f', padding=2, fontsize=min(8, 14 * thickness + 2))
+    names = [classes[label] for label in order]
+    axes.set_yticks(range(len(order)), names, fontsize=8, parse_math=False)
+    axes.set(xlabel='images with the class (%)', ylim=(-0.7, len(order) - 0.3))
+    axes.margins(x=0.08)
+    axes.spines[['top', 'right']].set_visible(False)
+    if len(shares) > 1:
+        axes.legend(loc='lower right', fontsize=8)
+    axes.set_title(f'{len(classes)} classes', fontsize=10)
+    figure.savefig(path)
+
+
+def plot_cooccurrence(
+    classes: Sequence[str], together: np.ndarray, title: str, path: str | Path
+) -> None:
+    """Matrix of the percentage of images with the row's class that have the column's, too.
+
+    Args:
+        classes: C names.
+        together: (C, C) number of images with both; the 60 most frequent classes are shown.
+        title: on top.
+        path: the picture.
+    """
+    counts = together.diagonal()
+    order = np.argsort(-counts, kind='stable')[:MOST_IN_MATRIX]
+    order = order[counts[order] > 0]
+    percent = 100 * together[np.ix_(order, order)] / counts[order, None]
+    side = 2.5 + max(0.24 if len(order) > NUMBERS_UP_TO else 0.36, 0.1) * len(order)
+    figure = Figure(figsize=(side + 0.8, side), dpi=120, layout='constrained')
+    axes = figure.subplots()
+    shown = percent.copy()
+    np.fill_diagonal(shown, np.nan)
+    most = np.nanmax(shown, initial=1)
+    image = axes.imshow(shown, cmap='Blues', vmin=0, vmax=most)
+    names = [f'{classes[label]} ({counts[label]})' for label in order]
+    axes.set_yticks(range(len(order)), names, fontsize=8, parse_math=False)
+    columns = [classes[label] for label in order]
+    axes.set_xticks(range(len(order)), columns, fontsize=8, rotation=90, parse_math=False)
+    if len(order) <= NUMBERS_UP_TO:
+        for row, column in np.argwhere(shown > 0):
+            value = shown[row, column]
+            colour = 'white' if value > 0.6 * most else 'black'
+            axes.text(
+                column, row, f'{value:.0f}', ha='center', va='center', fontsize=7, color=colour
+            )
+    figure.colorbar(image, ax=axes, shrink=0.6, label='images of the row with the column too (%)')
+    left_out = int((counts > 0).sum()) - len(order)
+    axes.set_title(
+        title + (f', {left_out} rarer classes left out' if left_out else ''), fontsize=10
+    )
+    figure.savefig(path)
