@@ -197,3 +197,12 @@ def require_ximgproc() -> None:
             'OpenCV packages share one folder, and contrib must be the last to write into it\n'
             f'    {PIP} install opencv-python=={OPENCV_VERSION}\n    {again} {contrib}'
         )
+
+
+def require_svm() -> None:
+    """Raise ImportError unless scikit-learn (linear SVMs) and joblib are there."""
+    known = {'scikit-learn': 'sklearn', 'joblib': 'joblib'}
+    missing = [d for d, module in known.items() if not _known(module, installed_version(d))]
+    if missing:
+        problem = f'{" and ".join(missing)} missing\n    {PIP} install scikit-learn joblib'
+        _refuse('SVM training', [problem])

@@ -61,11 +61,29 @@ def test_wheel_holds_the_package_and_the_licence(wheel, root):
     modules = {name for name in modules if '.mim' not in name}
     assert modules - names == set()
     top = {name.partition('/')[0] for name in names}
-    assert {name for name in top if not name.endswith('.dist-info')} == {'mmmlc'}
+    assert {name for name in top if not name.endswith('.dist-info')} == {'mmmlc', 'mim_mmmlc'}
     (licence,) = (name for name in names if name.endswith('LICENSE'))
     text = wheel.read(licence).decode()
     assert 'Apache License' in text
     assert 'Copyright 2026 The mmmlc authors' in text
+
+
+@pytest.mark.parametrize('package', ['mmmlc', 'mim_mmmlc'])
+def test_wheel_holds_configs_and_tools_for_mim(wheel, root, package):
+    names = set(wheel.namelist())
+    for folder in ('configs', 'tools'):
+        files = [p for p in (root / folder).rglob('*') if p.suffix in ('.py', '.sh')]
+        expected = {f'{package}/.mim/{path.relative_to(root)}' for path in files}
+        assert len(expected) > 10 and expected - names == set()
+    assert not [name for name in names if '__pycache__' in name]
+    # onedl-mim looks into the folder that comes first when pip sorts what it has installed.
+    assert min(names).startswith('mim_mmmlc/.mim/')
+
+
+def test_no_two_configs_of_a_name(root):
+    """mim finds a config by its name alone."""
+    names = [path.name for path in (root / 'configs').rglob('*.py')]
+    assert len(names) == len(set(names))
 
 
 def test_wheel_metadata(wheel):
@@ -75,7 +93,8 @@ def test_wheel_metadata(wheel):
     assert found['Name'] == 'mmmlc'
     assert found['Version'] == __version__
     assert found['Requires-Python'] == '>=3.10'
-    assert set(found.get_all('Provides-Extra')) == {'torch', 'opencv', 'detection', 'tests'}
+    extras = {'torch', 'opencv', 'detection', 'svm', 'timm', 'tests'}
+    assert set(found.get_all('Provides-Extra')) == extras
 
 
 def test_wheel_leaves_torch_and_contrib_alone(wheel):

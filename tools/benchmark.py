@@ -1,7 +1,7 @@
 """Measure the speed and memory that mmmlc claims, as ratios within one run.
 
     python tools/benchmark.py mcar
-    python tools/benchmark.py metrics
+    python tools/benchmark.py metrics labels
 
 Prints one JSON object per figure and line: figure, value, reach (what is claimed), device.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-SUITES = ('mcar', 'metrics')
+SUITES = ('imports', 'labels', 'mcar', 'metrics', 'parts', 'rdal', 'views', 'proposals')
 
 
 def main() -> None:

@@ -5,6 +5,8 @@ optim_wrapper = dict(
     optimizer=dict(type='mmengine.SGD', lr=0.001, momentum=0.9, weight_decay=1e-4),
     paramwise_cfg=dict(custom_keys={'head.classifier': dict(lr_mult=10.0)}),
 )
+# For tools/train.py --auto-scale-lr.
+auto_scale_lr = dict(base_batch_size=16, enable=False)
 param_scheduler = dict(type='mmengine.MultiStepLR', by_epoch=True, milestones=[30, 50], gamma=0.1)
 
 train_cfg = dict(by_epoch=True, max_epochs=60, val_interval=5)

@@ -3,6 +3,7 @@ optim_wrapper = dict(
     type='mmengine.OptimWrapper',
     optimizer=dict(type='mmengine.SGD', lr=0.5, momentum=0.9, weight_decay=5e-4),
 )
+auto_scale_lr = dict(base_batch_size=32, enable=False)
 param_scheduler = dict(
     type='mmengine.OneCycleLR',
     eta_max=0.5,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -28,7 +28,8 @@ class MultiLabelMetric(BaseMetric):
     Keys: ``mAP`` (not interpolated), ``mAP_11point`` (VOC 2007), ``CP``, ``CR``, ``CF1``, ``OP``,
     ``OR``, ``OF1``, ``macro_F1`` at ``threshold``; the seven with ``top3_`` (the k best labels of
     an image) and ``top3_thr_`` (those of them that reach the threshold); ``{field}_mAP`` for each
-    field of ``also``; ``tuned_threshold`` (a score, not in percent) and ``tuned_OF1``.
+    field of ``also``; ``tuned_threshold`` (a score, not in percent) and ``tuned_OF1``; or the seven
+    with ``tuned_``, at thresholds tuned per class.
 
     Samples hold ``pred_score`` (C,), the truth as ``gt_score`` (C,) in 0/1 or ``gt_label``
     (indices), and optionally ``gt_label_difficult`` and ``gt_label_ignore`` (indices). A difficult
@@ -37,9 +38,12 @@ class MultiLabelMetric(BaseMetric):
     and named in a warning. ``ValueError`` for a wrong or missing field, naming field and image.
 
     Args:
-        threshold: Least score of a predicted label; MCAR reports 0.6.
+        threshold: Least score of a predicted label; MCAR reports 0.6. ``'pred_label'`` counts the
+            labels that the model itself predicts, at its own thresholds.
         topk: k of the top-k measures; where k exceeds C, all labels are predicted.
-        tune_threshold: Whether to search the threshold with the highest OF1 on these samples.
+        tune_threshold: Whether to search the threshold with the highest OF1 on these samples;
+            ``'class'``: that of each class with its highest F1, kept as ``class_thresholds`` (C,)
+            and in ``summary.json``. A class without positives keeps ``threshold`` (or 0.5).
         split: What these samples are ("val"), for the log and summary beside the tuned threshold;
             by default the data set's metainfo ``split``.
         also: Further score fields of the samples, e.g. ``('global_score', 'local_score')``.
@@ -49,9 +53,9 @@ class MultiLabelMetric(BaseMetric):
 
     def __init__(
         self,
-        threshold: float = 0.5,
+        threshold: float | Literal['pred_label'] = 0.5,
         topk: int = 3,
-        tune_threshold: bool = False,
+        tune_threshold: bool | Literal['class'] = False,
         split: str | None = None,
         also: Sequence[str] = (),
         out_dir: str | None = None,
@@ -62,8 +66,10 @@ class MultiLabelMetric(BaseMetric):
         # mmengine warns where a prefix is missing; plain keys are intended here.
         super().__init__(collect_device, prefix or 'none', collect_dir)
         self.prefix = prefix
-        if not 0 <= threshold <= 1:
-            raise ValueError(f'threshold must be in [0, 1], got {threshold}')
+        if threshold != 'pred_label' and (isinstance(threshold, str) or not 0 <= threshold <= 1):
+            raise ValueError(f"threshold must be in [0, 1] or 'pred_label', got {threshold!r}")
+        if tune_threshold not in (False, True, 'class'):
+            raise ValueError(f"tune_threshold must be a bool or 'class', got {tune_threshold!r}")
         if topk < 1:
             raise ValueError(f'topk must be at least 1, got {topk}')
         if isinstance(also, str):
@@ -71,15 +77,17 @@ class MultiLabelMetric(BaseMetric):
         self.threshold = threshold
         self.topk = topk
         self.tune_threshold = tune_threshold
+        self.class_thresholds: torch.Tensor | None = None
         self.split = split
         self.fields = ('pred_score', *also)
         self.out_dir = out_dir
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Keep of each sample its scores (F, C) and truth (3, C): positive, difficult, valid."""
+        """Keep of each sample its scores (F, C) and the rows of :func:`_truth`."""
         scores = self._scores(data_samples)
+        with_labels = self.threshold == 'pred_label'
         self.results.extend(
-            (row, _truth(sample, row.shape[1]))
+            (row, _truth(sample, row.shape[1], with_labels))
             for row, sample in zip(scores, data_samples, strict=True)
         )
 
@@ -88,10 +96,13 @@ class MultiLabelMetric(BaseMetric):
         if not results:
             raise ValueError('MultiLabelMetric got no samples: is the data set empty?')
         scores, *others = torch.from_numpy(np.stack([r[0] for r in results], axis=1))
-        positive, difficult, valid = torch.from_numpy(np.stack([r[1] for r in results], axis=1))
+        truth = torch.from_numpy(np.stack([r[1] for r in results], axis=1))
+        positive, difficult, valid, *labels = truth
         accumulator = ScoreAccumulator()
         accumulator.update(scores, positive, difficult, valid)
-        evaluation = accumulator.compute(self.threshold, self.topk, self.tune_threshold)
+        threshold = 0.5 if labels else self.threshold
+        evaluation = accumulator.compute(threshold, self.topk, self.tune_threshold, *labels)
+        self.class_thresholds = evaluation.class_thresholds
 
         metrics = {
             name: value if name == 'tuned_threshold' else 100 * value
@@ -114,6 +125,14 @@ class MultiLabelMetric(BaseMetric):
         settings = {'threshold': self.threshold, 'images': num_images}
         if self.tune_threshold:
             settings['tuned_on'] = self._split_name
+        if self.tune_threshold == 'class':
+            thresholds = evaluation.class_thresholds.tolist()
+            settings['class_thresholds'] = dict(zip(names, thresholds, strict=True))
+            _log(
+                f'{len(thresholds)} thresholds from {min(thresholds):.4f} to {max(thresholds):.4f} '
+                f'tuned on {self._split_name}, macro F1 {metrics["tuned_macro_F1"]:.2f} there'
+            )
+        elif self.tune_threshold:
             _log(
                 f'threshold {metrics["tuned_threshold"]:.4f} tuned on {self._split_name}, '
                 f'OF1 {metrics["tuned_OF1"]:.2f} there'
@@ -157,9 +176,13 @@ class MultiLabelMetric(BaseMetric):
         return self.split or (self.dataset_meta or {}).get('split') or 'the evaluated split'
 
 
-def _truth(sample: dict, num_classes: int) -> np.ndarray:
-    """Rows positive, difficult and valid of a sample, (3, C) bool."""
-    truth = np.zeros((3, num_classes), dtype=bool)
+def _truth(sample: dict, num_classes: int, with_labels: bool) -> np.ndarray:
+    """Rows positive, difficult, valid and perhaps the predicted labels, (3 or 4, C) bool."""
+    truth = np.zeros((4 if with_labels else 3, num_classes), dtype=bool)
+    if with_labels:
+        if 'pred_label' not in sample:
+            raise ValueError(f"{_name(sample)} has no 'pred_label', which the threshold names")
+        truth[3, _indices(sample, 'pred_label', num_classes)] = True
     if 'gt_score' in sample:
         target = np.asarray(torch.as_tensor(sample['gt_score']).cpu())
         if target.shape != (num_classes,) or not np.isin(target, (0, 1)).all():

@@ -7,8 +7,9 @@ import io
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
+from typing import Protocol
 
 from matplotlib.figure import Figure
 from rich.console import Console
@@ -16,6 +17,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from mmmlc.ops.score_accumulator import Evaluation
+
+
+class Row(Protocol):
+    """A dataclass whose fields are the columns of a table: a name, then numbers or None."""
+
+    name: str
+    AP: float | None
+    positives: int
 
 
 @dataclass(frozen=True)
@@ -42,24 +51,27 @@ def class_results(names: Sequence[str], evaluation: Evaluation) -> list[ClassRes
     return [ClassResult(*row) for row in zip(names, *percents, counts, strict=True)]
 
 
-def render_table(results: Sequence[ClassResult]) -> str:
+def render_table(results: Sequence[Row]) -> str:
     """The results as a plain-text table; '-' for a class without positives."""
     table = Table()
     table.add_column('class')
-    for field in fields(ClassResult)[1:]:
+    for field in fields(results[0])[1:]:
         table.add_column(field.name, justify='right')
     for result in results:
-        values = (result.AP, result.precision, result.recall, result.F1)
-        cells = ('-' if value is None else f'{value:.2f}' for value in values)
-        table.add_row(escape(result.name), *cells, str(result.positives))
+        name, *values = astuple(result)
+        table.add_row(escape(name), *map(_cell, values))
     text = io.StringIO()
     Console(file=text, width=100).print(table)
     return text.getvalue()
 
 
-def write_report(
-    out_dir: str | Path, results: Sequence[ClassResult], summary: dict[str, float | str | None]
-) -> None:
+def _cell(value: float | None) -> str:
+    if value is None:
+        return '-'
+    return str(value) if isinstance(value, int) else f'{value:.2f}'
+
+
+def write_report(out_dir: str | Path, results: Sequence[Row], summary: dict[str, object]) -> None:
     """Write ``summary.json`` and ``per_class.{csv,json,png}``, replacing those of before."""
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
@@ -68,13 +80,13 @@ def write_report(
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
         (out_dir / f'{name}.json').write_text(text + '\n', encoding='utf-8')
     with open(out_dir / 'per_class.csv', 'w', newline='', encoding='utf-8') as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(ClassResult)])
+        writer = csv.DictWriter(file, [field.name for field in fields(results[0])])
         writer.writeheader()
         writer.writerows(rows)
     plot_average_precision(results, out_dir / 'per_class.png')
 
 
-def plot_average_precision(results: Sequence[ClassResult], path: str | Path) -> None:
+def plot_average_precision(results: Sequence[Row], path: str | Path) -> None:
     """Horizontal bars of the classes' AP, the best on top, with their mean as a line."""
     shown = sorted((r for r in results if r.AP is not None), key=lambda r: r.AP)
     left_out = len(results) - len(shown)

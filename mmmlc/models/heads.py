@@ -15,10 +15,11 @@ from mmmlc.ops.pooling import POOLINGS, global_pool
 from mmmlc.registry import MODELS
 
 from .samples import set_predictions, stack_targets
+from .thresholds import TunedThresholds
 
 
 @MODELS.register_module()
-class MultiLabelConvHead(BaseModule):
+class MultiLabelConvHead(TunedThresholds, BaseModule):
     """Global pooling, a 1x1 convolution and a sigmoid (MCAR, Eq. 1-2).
 
     In ``mmpretrain.ImageClassifier`` it makes the plain baseline; :class:`MCAR` also reads the
@@ -31,7 +32,8 @@ class MultiLabelConvHead(BaseModule):
         pooling_weight: Share of the average in ``'gwp'``, lambda of Eq. 15.
         loss: Config of the loss, called with logits, targets and the mask of valid pairs; the mean
             binary cross-entropy by default.
-        threshold: Score from which a class is in ``pred_label``.
+        threshold: Score from which a class is in ``pred_label``, unless the checkpoint holds
+            thresholds per class (``tools/tune_thresholds.py``), which come first.
         init_cfg: Initialisation; by default the convolution's weight is normal with deviation 0.01
             and its bias 0.
     """
@@ -113,4 +115,4 @@ class MultiLabelConvHead(BaseModule):
         self, features: tuple[Tensor, ...], samples: list[DataSample] | None = None
     ) -> list[DataSample]:
         """Samples with ``pred_score`` (C,) and ``pred_label``."""
-        return set_predictions(samples, self(features).float().sigmoid(), self.threshold)
+        return set_predictions(samples, self(features).float().sigmoid(), self.label_threshold)

@@ -10,12 +10,9 @@ B: images, C: classes, N: regions per image, (H, W): input size.
 
 from __future__ import annotations
 
-import functools
-import logging
 from typing import NamedTuple
 
 import torch
-from mmengine.logging import print_log
 from mmpretrain.models import ImageClassifier
 from mmpretrain.structures import DataSample
 from torch import Tensor
@@ -24,7 +21,7 @@ from mmmlc.ops.checks import check_choice
 from mmmlc.ops.regions import RULES, SELECTIONS, attention_boxes, crop_regions, select_classes
 from mmmlc.registry import MODELS
 
-from .samples import original_boxes, set_predictions
+from .samples import set_original_regions, set_predictions
 
 
 class Streams(NamedTuple):
@@ -170,7 +167,7 @@ class MCAR(ImageClassifier):
         """
         streams = self.streams(inputs, self.prediction != 'global')
         scores = streams.logits(self.prediction).float().sigmoid()
-        samples = set_predictions(data_samples, scores, self.head.threshold)
+        samples = set_predictions(data_samples, scores, self.head.label_threshold)
         _set_all(samples, 'global_score', streams.global_logits.float().sigmoid())
         if streams.local_logits is None:
             return samples
@@ -178,24 +175,10 @@ class MCAR(ImageClassifier):
         _set_all(samples, 'regions', streams.boxes)
         _set_all(samples, 'region_labels', streams.classes)
         for sample in samples:
-            _set_original(sample)
+            set_original_regions(sample)
         return samples
 
 
 def _set_all(samples: list[DataSample], name: str, values: Tensor) -> None:
     for sample, value in zip(samples, values, strict=True):
         sample.set_field(value, name)
-
-
-def _set_original(sample: DataSample) -> None:
-    boxes = original_boxes(sample.regions, sample)
-    if boxes is not None:
-        sample.set_field(boxes, 'regions_original')
-    elif 'ori_shape' in sample:
-        _warn_no_way_back()
-
-
-@functools.cache  # once a process, not once an image
-def _warn_no_way_back() -> None:
-    message = 'The pipeline crops, so regions are given in pixels of the network input only.'
-    print_log(message, 'current', logging.WARNING)

@@ -1,11 +1,15 @@
 """Between data samples and tensors: targets in, predictions out.
 
-B: images, C: classes, N: regions per image.
+B: images, C: classes, N: regions per image, R: proposals per image.
 """
 
 from __future__ import annotations
 
+import functools
+import logging
+
 import torch
+from mmengine.logging import print_log
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
@@ -54,16 +58,18 @@ def _many_hot(labels: list[Tensor], num_classes: int) -> Tensor:
 
 
 def set_predictions(
-    samples: list[DataSample] | None, scores: Tensor, threshold: float
+    samples: list[DataSample] | None, scores: Tensor, threshold: float | Tensor
 ) -> list[DataSample]:
     """Write ``pred_score`` and ``pred_label`` (scores of at least ``threshold``) to the samples.
 
     Args:
         samples: B samples; None makes new ones.
         scores: (B, C) in [0, 1].
-        threshold: Of ``pred_label``.
+        threshold: Of ``pred_label``, for all classes or for each (C,).
     """
     samples = samples or [DataSample() for _ in scores]
+    if isinstance(threshold, Tensor):
+        threshold = threshold.to(scores.device)
     positive = scores >= threshold
     labels = positive.nonzero()[:, 1].split(positive.sum(1).tolist())
     for sample, score, label in zip(samples, scores, labels, strict=True):
@@ -100,3 +106,69 @@ def original_boxes(boxes: Tensor, sample: DataSample) -> Tensor | None:
     x1, x2 = ((x / img_w).clamp(0, 1) * ori_w for x in (x1, x2))
     y1, y2 = ((y / img_h).clamp(0, 1) * ori_h for y in (y1, y2))
     return torch.stack((x1, y1, x2, y2), dim=-1)
+
+
+def set_original_regions(sample: DataSample) -> None:
+    """Write ``regions_original``, ``regions`` (N, 4) in pixels of the original image.
+
+    Left out, with a message once a process, where the transforms left no record of the way back.
+    """
+    boxes = original_boxes(sample.regions, sample)
+    if boxes is not None:
+        sample.set_field(boxes, 'regions_original')
+    elif 'ori_shape' in sample:
+        _warn_no_way_back()
+
+
+@functools.cache  # once a process, not once an image
+def _warn_no_way_back() -> None:
+    message = 'The pipeline crops, so regions are given in pixels of the network input only.'
+    print_log(message, 'current', logging.WARNING)
+
+
+def input_size(samples: list[DataSample]) -> tuple[int, int]:
+    """Height and width of the batch that the network gets, which pads to the right and below.
+
+    That is ``batch_input_shape`` where a data preprocessor records it (mmdet's does), else the
+    largest ``img_shape``; padding to a ``pad_size_divisor`` beyond it is not recorded elsewhere.
+    """
+    if samples and 'batch_input_shape' in samples[0]:
+        height, width = samples[0].batch_input_shape
+        return height, width
+    height, width = (max(sample.img_shape[axis] for sample in samples) for axis in (0, 1))
+    return height, width
+
+
+def stack_proposals(samples: list[DataSample] | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Stack the proposals of a batch of images of one size.
+
+    Args:
+        samples: With ``proposals``, ``proposal_scores`` and ``proposal_valid``, as
+            :class:`mmmlc.datasets.LoadProposals` makes them. Where the numbers of proposals differ,
+            the missing ones are not valid.
+
+    Returns:
+        Boxes (B, R, 4) as fractions of the image, scores (B, R) and valid (B, R) bool.
+
+    Raises:
+        ValueError: if there are no samples, or one has no proposals, or the images differ in size:
+            in a padded batch, fractions of the image are not fractions of the input.
+    """
+    keys = ('proposals', 'proposal_scores', 'proposal_valid')
+    for sample in samples or [DataSample()]:
+        if missing := [key for key in keys if key not in sample]:
+            where = sample.get('img_path', 'a sample')
+            raise ValueError(
+                f'{where} has no {", ".join(missing)}: the pipeline needs mmmlc.LoadProposals'
+            )
+    sizes = {tuple(sample.img_shape[:2]) for sample in samples if 'img_shape' in sample}
+    if len(sizes) > 1:
+        raise ValueError(
+            f'a batch has images of (height, width) {sorted(sizes)}, expected one size: the '
+            'pipeline needs mmpretrain.Resize with a scale of two numbers'
+        )
+    boxes, scores, valid = (
+        torch.nn.utils.rnn.pad_sequence([sample.get(key) for sample in samples], batch_first=True)
+        for key in keys
+    )
+    return boxes, scores, valid

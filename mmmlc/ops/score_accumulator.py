@@ -6,6 +6,7 @@ Legend: N images, C classes. Needs torch and NumPy only, so it also serves a pla
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from torch import Tensor
 from mmmlc.ops.scores import (
     PrecisionRecall,
     average_precision,
+    best_class_thresholds,
     best_threshold,
     check_scores,
     count_labels,
@@ -28,7 +30,8 @@ class Evaluation:
 
     ``ap`` and ``ap_11point`` (C,) float64 and ``at_threshold`` are NaN for the classes without
     positives, whose indices are ``left_out``; ``positives`` (C,) are their numbers.
-    ``tuned_threshold`` and ``tuned_OF1`` are None unless asked for.
+    ``tuned_threshold`` and ``tuned_OF1`` are None unless asked for, as are ``class_thresholds``
+    (C,) and the measures ``at_class_thresholds``.
     """
 
     k: int
@@ -40,6 +43,8 @@ class Evaluation:
     top_k_threshold: PrecisionRecall
     tuned_threshold: float | None = None
     tuned_OF1: float | None = None
+    class_thresholds: Tensor | None = None
+    at_class_thresholds: PrecisionRecall | None = None
 
     @property
     def left_out(self) -> list[int]:
@@ -59,6 +64,9 @@ class Evaluation:
             values.update({prefix + name: getattr(measures, name) for name in names})
         if self.tuned_threshold is not None:
             values.update(tuned_threshold=self.tuned_threshold, tuned_OF1=self.tuned_OF1)
+        if self.at_class_thresholds is not None:
+            tuned = {f'tuned_{name}': getattr(self.at_class_thresholds, name) for name in names}
+            values.update(tuned)
         return {name: float(value) for name, value in values.items()}
 
 
@@ -114,13 +122,20 @@ class ScoreAccumulator:
         self._batches.clear()
 
     def compute(
-        self, threshold: float | Tensor = 0.5, k: int = 3, tune: bool = False
+        self,
+        threshold: float | Tensor = 0.5,
+        k: int = 3,
+        tune: bool | Literal['class'] = False,
+        labels: Tensor | None = None,
     ) -> Evaluation:
         """All measures of the images so far.
 
         Labels are predicted at ``threshold`` (one number or (C,)), as the ``k`` best of an image,
-        and as those of the ``k`` best that reach the threshold. With ``tune`` the threshold of the
-        highest OF1 *on these scores* is searched, too. ``ValueError`` without any positive.
+        and as those of the ``k`` best that reach the threshold; ``labels`` (N, C) bool, in the
+        order of the updates, take the place of those at the threshold. With ``tune`` the threshold
+        of the highest OF1 *on these scores* is searched, too, with ``'class'`` the threshold of
+        each class with its highest F1 (``threshold`` where a class has no positive).
+        ``ValueError`` without any positive.
         """
         if not self._batches:
             raise ValueError('no scores to evaluate: update() was never called')
@@ -132,19 +147,29 @@ class ScoreAccumulator:
             return precision_recall(count_labels(labels, targets, valid))
 
         in_ap = valid & ~difficult
-        tuned, tuned_f1 = None, None
-        if tune:
+        if labels is None:
+            labels = labels_at_threshold(scores, threshold)
+        tuned, tuned_f1, per_class, at_class = None, None, None, None
+        if tune == 'class':
+            per_class = best_class_thresholds(scores, targets, valid)[0]
+            per_class = per_class.where(
+                ~per_class.isnan(), torch.as_tensor(threshold).to(per_class)
+            )
+            at_class = measures(labels_at_threshold(scores, per_class))
+        elif tune:
             tuned, tuned_f1 = (x.item() for x in best_threshold(scores, targets, valid))
         return Evaluation(
             k=k,
             ap=average_precision(scores, targets, in_ap),
             ap_11point=average_precision(scores, targets, in_ap, interpolation='voc07'),
             positives=(targets & valid).sum(0),
-            at_threshold=measures(labels_at_threshold(scores, threshold)),
+            at_threshold=measures(labels),
             top_k=measures(labels_top_k(scores, k)),
-            top_k_threshold=measures(labels_top_k(scores, k, threshold)),
+            top_k_threshold=measures(labels_top_k(scores, k) & labels),
             tuned_threshold=tuned,
             tuned_OF1=tuned_f1,
+            class_thresholds=per_class,
+            at_class_thresholds=at_class,
         )
 
     def _append(self, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:

@@ -187,10 +187,42 @@ def best_threshold(
     if not positives.any():
         raise ValueError(f'no positive among {scores.numel()} pairs: there is no best threshold')
     curve = _curve(scores.reshape(1, -1), targets.reshape(1, -1), row)
-    f1 = 2 * curve.tp.double() / (curve.predicted + curve.tp[:, -1:])
-    f1 = f1.where(curve.last, -1)
-    best = f1.argmax()
-    return curve.scores.flatten()[best], f1.flatten()[best]
+    threshold, f1 = _best_in_rows(curve)
+    return threshold[0], f1[0]
+
+
+def best_class_thresholds(
+    scores: Tensor, targets: Tensor, valid: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """For each class the threshold with its highest F1, and that F1 (float64); both (C,).
+
+    As exact as :func:`best_threshold`. A class without a valid positive has NaN in both.
+
+    >>> scores = torch.tensor([[0.9, 0.4], [0.6, 0.3], [0.7, 0.1]])
+    >>> best_class_thresholds(scores, torch.tensor([[1, 1], [0, 1], [1, 0]]))[0]
+    tensor([0.7000, 0.3000])
+    """
+    check_scores(scores, targets, valid)
+    num_images, num_classes = scores.shape
+    if num_images == 0:
+        missing = torch.full((num_classes,), torch.nan, device=scores.device)
+        return missing, missing.double()
+    step = max(1, _PAIRS_AT_ONCE // num_images)
+    found = []
+    for c in (slice(start, start + step) for start in range(0, num_classes, step)):
+        mask = None if valid is None else valid[:, c].T
+        found.append(_best_in_rows(_curve(scores[:, c].T, targets[:, c].T, mask)))
+    thresholds, f1 = map(torch.cat, zip(*found, strict=True))
+    return thresholds.where(f1 >= 0, torch.nan), f1.where(f1 >= 0, torch.nan)
+
+
+def _best_in_rows(curve: _Curve) -> tuple[Tensor, Tensor]:
+    """Score with the highest F1 of each row and that F1, -1 without positives; both (R,)."""
+    positives = curve.tp[:, -1:]
+    f1 = 2 * curve.tp.double() / (curve.predicted + positives).clamp(min=1)
+    f1 = f1.where(curve.last & (positives > 0), -1)
+    best = f1.argmax(1, keepdim=True)
+    return curve.scores.gather(1, best)[:, 0], f1.gather(1, best)[:, 0]
 
 
 def _curve(scores: Tensor, targets: Tensor, valid: Tensor | None) -> _Curve:

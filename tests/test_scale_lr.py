@@ -1,0 +1,163 @@
+"""Learning rates for other batch sizes, accumulated gradients, synchronised batch norm."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.optim import OptimWrapper
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+
+from mmmlc.apis import load_config
+from mmmlc.apis.scale_lr import images_per_update, scale_lr, world_size
+from mmmlc.apis.sync_bn import use_sync_bn
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def make(batch_size=16, total=True, lr=0.02, accumulate=1, base=16, **schedule) -> Config:
+    loader = dict(batch_size=batch_size)
+    if total:
+        loader['batch_sampler'] = dict(type='mmmlc.TotalBatchSampler')
+    return Config(
+        dict(
+            train_dataloader=loader,
+            optim_wrapper=dict(optimizer=dict(type='SGD', lr=lr), accumulative_counts=accumulate),
+            param_scheduler=schedule or None,
+            auto_scale_lr=dict(base_batch_size=base, enable=True),
+        )
+    )
+
+
+@pytest.mark.parametrize('processes', [1, 2, 8])
+@pytest.mark.parametrize(
+    'batch_size, total, accumulate, images',
+    [(16, True, 1, [16, 16, 16]), (64, True, 2, [128] * 3), (4, False, 3, [12, 24, 96])],
+)
+def test_images_per_update(batch_size, total, accumulate, images, processes):
+    """The total sampler's batch is that of all processes; mmengine would multiply it."""
+    cfg = make(batch_size, total, accumulate=accumulate)
+    expected = images[[1, 2, 8].index(processes)]
+    assert images_per_update(cfg, processes) == expected
+    assert scale_lr(cfg, processes) == expected / 16
+    assert cfg.optim_wrapper.optimizer.lr == pytest.approx(0.02 * expected / 16)
+    assert cfg.auto_scale_lr.enable is False  # or mmengine would scale again
+
+
+def test_rates_in_schedules_follow():
+    cfg = make(64, type='mmengine.OneCycleLR', eta_max=0.5, total_steps=5, pct_start=0.3)
+    scale_lr(cfg, 1)
+    assert dict(cfg.param_scheduler) == dict(
+        type='mmengine.OneCycleLR', eta_max=2.0, total_steps=5, pct_start=0.3
+    )
+    cfg = make(8)
+    cfg.param_scheduler = [
+        dict(type='mmengine.LinearLR', start_factor=0.1, end=5),
+        dict(type='mmengine.CosineAnnealingLR', eta_min=1e-4, T_max=9),
+        dict(type='mmengine.CosineAnnealingMomentum', eta_min=0.8),
+        dict(type='mmengine.ReduceOnPlateauLR', min_value=[1e-3, 1e-4]),
+    ]
+    scale_lr(cfg, 1)
+    linear, cosine, momentum, plateau = cfg.param_scheduler
+    assert linear == dict(type='mmengine.LinearLR', start_factor=0.1, end=5)
+    assert cosine == dict(type='mmengine.CosineAnnealingLR', eta_min=5e-5, T_max=9)
+    assert momentum.eta_min == 0.8
+    assert plateau.min_value == [5e-4, 5e-5]
+
+
+@pytest.mark.parametrize('base', [None, 0, 'auto'])
+def test_base_batch_size_is_needed(base):
+    with pytest.raises(ValueError, match='auto_scale_lr.base_batch_size is'):
+        scale_lr(make(base=base), 1)
+
+
+def test_several_optimisers_are_refused():
+    cfg = make()
+    cfg.optim_wrapper = dict(generator=dict(optimizer=dict(lr=1)))
+    with pytest.raises(ValueError, match='expected a single optimiser'):
+        scale_lr(cfg, 1)
+
+
+@pytest.mark.parametrize(
+    'launcher, variable',
+    [('pytorch', 'WORLD_SIZE'), ('slurm', 'SLURM_NTASKS'), ('mpi', 'OMPI_COMM_WORLD_SIZE')],
+)
+def test_world_size(launcher, variable, monkeypatch):
+    monkeypatch.setenv(variable, '6')
+    assert (world_size(launcher), world_size('none')) == (6, 1)
+    monkeypatch.delenv(variable)
+    with pytest.raises(ValueError, match=f'--launcher {launcher} expects .* {variable}'):
+        world_size(launcher)
+
+
+def test_training_tool_scales(monkeypatch, tmp_path):
+    """``--auto-scale-lr`` of the tool, with twice the batch of the config."""
+    found = []
+    config = ROOT / 'configs/mcar/mcar_r18_toy.py'
+    options = ['--work-dir', tmp_path, '--cfg-options', 'train_dataloader.batch_size=64']
+    monkeypatch.setattr(sys, 'argv', ['train.py', *map(str, [config, '--auto-scale-lr', *options])])
+    monkeypatch.syspath_prepend(ROOT / 'tools')
+    import train
+
+    class Runner:
+        def train(self):
+            pass
+
+    def build(cfg, *_):
+        found.append(cfg)
+        return Runner()
+
+    monkeypatch.setattr(train, 'build_runner', build)
+    train.main()
+    (cfg,) = found
+    assert cfg.optim_wrapper.optimizer.lr == cfg.param_scheduler.eta_max == 1.0
+
+
+def plain_model() -> torch.nn.Module:
+    """Without batch norm, whose statistics depend on the batch."""
+    backbone = dict(type='mmmlc.TIMMFeatureMap', model_name='convnext_atto', drop_path_rate=0)
+    head = dict(type='mmmlc.MultiLabelConvHead', num_classes=4, in_channels=320)
+    model = dict(type='mmpretrain.ImageClassifier', backbone=backbone, head=head)
+    return MODELS.build(model)
+
+
+def test_accumulated_halves_are_one_batch():
+    images = torch.randn(4, 3, 64, 64)
+    samples = [DataSample().set_gt_label([i, 3 - i]) for i in range(4)]
+    model = plain_model()
+    start = {k: v.clone() for k, v in model.state_dict().items()}
+    updated = []
+    for parts in (1, 2):
+        model.load_state_dict(start)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+        wrapper = OptimWrapper(optimizer, accumulative_counts=parts)
+        wrapper.initialize_count_status(model, 0, parts)
+        size = len(images) // parts
+        for i in range(0, len(images), size):
+            with wrapper.optim_context(model):
+                losses = model.loss(images[i : i + size], samples[i : i + size])
+            wrapper.update_params(losses['loss'])
+        updated.append({k: v.clone() for k, v in model.state_dict().items()})
+    for name, value in updated[0].items():
+        torch.testing.assert_close(updated[1][name], value, rtol=1e-4, atol=1e-6)
+    assert any(not torch.equal(updated[0][k], start[k]) for k in start)
+
+
+def test_sync_bn_needs_gpus_and_processes(monkeypatch):
+    cfg = load_config(ROOT / 'configs/mcar/mcar_r18_toy.py')
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    with pytest.raises(ValueError, match='sync_bn: torch sees no GPU'):
+        use_sync_bn(cfg)
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    with pytest.raises(ValueError, match='sync_bn: one process has nothing to synchronise'):
+        use_sync_bn(cfg)
+    cfg.launcher = 'slurm'
+    use_sync_bn(cfg)
+    assert cfg.sync_bn == 'torch'
+    cfg.sync_bn = 'mmcv'
+    use_sync_bn(cfg)
+    assert cfg.sync_bn == 'mmcv'
