@@ -1,5 +1,8 @@
 """Metrics for OpenMMLab's evaluator, registered as ``mmmlc.X``."""
 
+from mmmlc.evaluation.detection import WeakDetectionMetric
 from mmmlc.evaluation.multilabel import MultiLabelMetric
+from mmmlc.evaluation.validation_loss import ValidationLoss
+from mmmlc.evaluation.voc_server import VOCServerFiles
 
-__all__ = ['MultiLabelMetric']
+__all__ = ['MultiLabelMetric', 'VOCServerFiles', 'ValidationLoss', 'WeakDetectionMetric']
