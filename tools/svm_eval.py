@@ -24,6 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mmmlc.apis import build_runner, load_config, load_weights
 from mmmlc.apis.features import Features, average_features, extract_features, open_features
+from mmmlc.apis.launch import without_pretrained
 from mmmlc.apis.views import VIEWS, use_ten_views
 from mmmlc.dependencies import require_svm
 from mmmlc.evaluation.svm import COSTS, ClassSVM, decide, fit_one_vs_rest, normalise
@@ -184,7 +185,7 @@ def main(arguments: list[str] | None = None) -> dict:
     if args.views:
         use_ten_views(cfg, args.views)
     cfg.load_from, cfg.resume = None, False
-    cfg.model.backbone.init_cfg = None
+    without_pretrained(cfg.model)
     console = Console()
     train_data, test_data, dataset = collect_features(args, cfg, console)
     svms = train(args, train_data, console)

@@ -12,7 +12,7 @@ import os
 from mmengine.config import DictAction
 
 from mmmlc.apis import build_runner, load_config, load_weights
-from mmmlc.apis.launch import use_amp_in_test
+from mmmlc.apis.launch import use_amp_in_test, without_pretrained, write_results_to
 from mmmlc.apis.views import VIEWS, use_ten_views
 
 
@@ -55,7 +55,7 @@ def main() -> None:
     if args.amp:
         use_amp_in_test(cfg)
     if args.out:
-        cfg.test_evaluator.out_dir = args.out
+        write_results_to(cfg, args.out)
     if args.views:
         use_ten_views(cfg, args.views)
     if args.show_dir:
@@ -68,9 +68,7 @@ def main() -> None:
         cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
     # The weights come from the command line alone.
     cfg.load_from, cfg.resume = None, False
-    # Don't fetch ImageNet weights that the checkpoint replaces.
-    if isinstance(cfg.model.backbone, dict):
-        cfg.model.backbone.init_cfg = None
+    without_pretrained(cfg.model)
     runner = build_runner(cfg, args.trust)
     load_weights(runner, args.checkpoint)
     runner.test()

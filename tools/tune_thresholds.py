@@ -19,6 +19,7 @@ from mmengine.runner import Runner
 
 from mmmlc.apis import build_runner, load_config, load_weights
 from mmmlc.apis.checkpoints import load_checkpoint_file
+from mmmlc.apis.launch import without_pretrained
 
 
 def parse_args() -> argparse.Namespace:
@@ -84,9 +85,7 @@ def prepare(cfg: Config, split: str) -> None:
         split=split,
     )
     cfg.load_from, cfg.resume = None, False
-    # Don't fetch ImageNet weights that the checkpoint replaces.
-    if isinstance(cfg.model.backbone, dict):
-        cfg.model.backbone.init_cfg = None
+    without_pretrained(cfg.model)
 
 
 def dataset_of(cfg: Config, split: str) -> ConfigDict:

@@ -68,6 +68,40 @@ def use_amp_in_test(cfg: Config) -> None:
     cfg.test_cfg.fp16 = True
 
 
+def write_results_to(cfg: Config, folder: str | Path) -> None:
+    """Let the metrics of the test write their files: the first to a folder, others to subfolders.
+
+    Raises:
+        ValueError: if none of the metrics writes files.
+    """
+    evaluators = cfg.test_evaluator
+    evaluators = evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
+    writers = [e for e in evaluators if e.type.removeprefix('mmmlc.') in _WRITERS]
+    if not writers:
+        kinds = ', '.join(e.type for e in evaluators)
+        raise ValueError(f'--out: test_evaluator is {kinds}, expected one of mmmlc.{_WRITERS}')
+    for number, evaluator in enumerate(writers):
+        name = evaluator.type.removeprefix('mmmlc.') if number else ''
+        evaluator.out_dir = str(Path(folder) / name)
+
+
+_WRITERS = ('MultiLabelMetric', 'WeakDetectionMetric', 'VOCServerFiles')
+
+
+def without_pretrained(model: dict) -> None:
+    """Take ``init_cfg=dict(type='Pretrained')`` out of a model's config, at any depth.
+
+    A checkpoint replaces those weights; fetching them first would need network or files.
+    """
+    init_cfg = model.get('init_cfg')
+    if isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained':
+        model['init_cfg'] = None
+    for value in model.values():
+        for part in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(part, dict):
+                without_pretrained(part)
+
+
 def _require_gpu() -> None:
     if not torch.cuda.is_available():
         raise ValueError('--amp: torch sees no GPU, and mixed precision needs one')
