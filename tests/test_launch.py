@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from conftest import ROOT
 from mmengine.config import Config, ConfigDict
 
+from mmmlc.apis import build_runner, load_config
 from mmmlc.apis.launch import without_pretrained, write_results_to
 
 
@@ -38,3 +40,14 @@ def test_pretrained_weights_are_taken_out_at_any_depth():
     without_pretrained(model)
     assert model.backbone.init_cfg is None and model.neck[0].init_cfg is None
     assert model.neck[1].init_cfg.type == 'mmengine.Normal'
+
+
+def test_mmdet_without_its_operators_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setattr('mmmlc.apis.launch.require_mmdet', _missing)
+    cfg = load_config(ROOT / 'configs/msdpd/msdpd_vgg16_voc07.py', work_dir=tmp_path)
+    with pytest.raises(ImportError, match='no compiled ops'):
+        build_runner(cfg)
+
+
+def _missing() -> None:
+    raise ImportError('mmcv has no compiled ops')

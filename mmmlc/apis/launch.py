@@ -11,6 +11,8 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from mmmlc.dependencies import require_mmdet
+
 from .checkpoints import use_strict_loaders
 from .own_classes import fill_num_classes
 
@@ -122,10 +124,20 @@ def build_runner(cfg: Config, trust: bool = False) -> Runner:
     warnings.filterwarnings('ignore', "Only use 'alpha' for pillow backend")
     if cfg.launcher != 'none' and not torch.cuda.is_available():
         _prepare_gloo(cfg)
+    if _names_mmdet(cfg.model):
+        require_mmdet()
     fill_num_classes(cfg)
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)
     return Runner.from_cfg(cfg)
+
+
+def _names_mmdet(config: dict) -> bool:
+    """Whether a part of a config, at any depth, is of mmdet."""
+    if str(config.get('type')).startswith('mmdet.'):
+        return True
+    parts = [p for v in config.values() for p in (v if isinstance(v, (list, tuple)) else [v])]
+    return any(_names_mmdet(part) for part in parts if isinstance(part, dict))
 
 
 def _prepare_gloo(cfg: Config) -> None:
