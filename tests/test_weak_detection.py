@@ -279,14 +279,20 @@ def test_detect_class_by_class():
         torch.testing.assert_close(found.boxes[found.labels == k], own)
 
 
-def test_detect_nothing():
-    scores, boxes = torch.full((2, 3, C), 1e-4), random_boxes(2, 3, 9, 9)
-    scores[1, 2, 4] = 0.5
-    found = detect(scores, boxes)
-    assert found.counts.tolist() == [0, 1]
-    assert found.labels.tolist() == [4]
-    torch.testing.assert_close(found.boxes, boxes[1, 2:3])
-    assert detect(scores[:1], boxes[:1]).boxes.shape == (0, 4)
+def test_detect_keeps_the_best_of_each_class():
+    """Of ten regions apart, class 0 has nine that beat class 1; what scores 0 is never detected."""
+    left = torch.arange(0.0, 100.0, 10)
+    boxes = torch.stack((left, left * 0, left + 8, left * 0 + 8), 1)[None].repeat(2, 1, 1)
+    scores = torch.zeros(2, 10, 3)
+    scores[0, :, 0] = torch.linspace(0.9, 0.1, 10)
+    scores[0, 4, 1] = 1e-4
+    scores[1, 2, 2] = 1e-5
+    found = detect(scores, boxes, min_score=1e-3, top=5)
+    assert found.counts.tolist() == [5, 1]
+    assert found.labels.tolist() == [0, 0, 0, 0, 1, 2]
+    torch.testing.assert_close(found.boxes, torch.cat((boxes[0, [0, 1, 2, 3, 4]], boxes[1, [2]])))
+    nothing = detect(scores[:1] * 0, boxes[:1])
+    assert nothing.boxes.shape == (0, 4) and nothing.counts.tolist() == [0]
 
 
 def test_compiles():

@@ -84,10 +84,11 @@ def nms(boxes, scores, threshold):
 
 
 def detections(scores, boxes, threshold, min_score, top):
-    """Of one image, scores (R, C): (score, class, region), best first."""
-    found = []
+    """Of one image, scores (R, C): (score, class, region), best first. The best region of each
+    class has its place in any case."""
+    leading, others = [], []
     for k in range(scores.shape[1]):
-        regions = np.flatnonzero(scores[:, k] > min_score)
-        for q in nms(boxes[regions], scores[regions, k], threshold):
-            found.append((scores[regions[q], k], k, int(regions[q])))
-    return sorted(found, reverse=True)[:top]
+        best, *rest = nms(boxes, scores[:, k], threshold)
+        leading.append((scores[best, k], k, best))
+        others += [(scores[r, k], k, r) for r in rest if scores[r, k] > min_score]
+    return sorted(leading + sorted(others, reverse=True)[: top - len(leading)], reverse=True)

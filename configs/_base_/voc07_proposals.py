@@ -20,3 +20,9 @@ test_pipeline = [
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(batch_size=8, dataset=dict(pipeline=test_pipeline))
 test_dataloader = dict(batch_size=8, dataset=dict(pipeline=test_pipeline))
+
+val_evaluator = [
+    dict(type='mmmlc.MultiLabelMetric', threshold=0.5, topk=3),
+    dict(type='mmmlc.WeakDetectionMetric'),
+]
+test_evaluator = val_evaluator

@@ -71,15 +71,15 @@ val_evaluator = dict(type='mmmlc.MultiLabelMetric', threshold=0.5, also=('softma
 test_evaluator = val_evaluator
 
 optim_wrapper = dict(
-    type='mmengine.OptimWrapper', optimizer=dict(type='mmengine.AdamW', lr=1e-3, weight_decay=0.0)
+    type='mmengine.OptimWrapper', optimizer=dict(type='mmengine.AdamW', lr=2e-4, weight_decay=0.0)
 )
 param_scheduler = dict(
     type='mmengine.OneCycleLR',
-    eta_max=1e-3,
-    total_steps=48,  # epochs; as many as max_epochs
+    eta_max=2e-4,
+    total_steps=60,  # epochs; as many as max_epochs
     by_epoch=True,
     convert_to_iter_based=True,
 )
-train_cfg = dict(by_epoch=True, max_epochs=48, val_interval=16)
+train_cfg = dict(by_epoch=True, max_epochs=60, val_interval=20)
 val_cfg = dict()
 test_cfg = dict()

@@ -61,8 +61,9 @@ class WSDDNHead(TunedThresholds, BaseModule):
         threshold: Image score from which a class is in ``pred_label``, unless the checkpoint holds
             thresholds per class (``tools/tune_thresholds.py``), which come first.
         nms_iou: Of the detections, per class.
-        min_score: Regions with a higher score of a class are detections of it.
-        max_detections: Per image.
+        min_score: Regions with a higher score of a class are detections of it; the best region of
+            each class is in any case.
+        max_detections: Per image; C if that is more.
         init_cfg: Initialisation of the branches; by default normal with deviation 0.01, and 0.
     """
 

@@ -208,29 +208,42 @@ def detect(
 ) -> Detections:
     """Detections: non-maximum suppression of each column of S by itself (Section 3.1).
 
+    The best region of each class with a score above 0 is always there, as CorLoc needs it.
+
     Args:
         scores: (B, R, C) of :func:`region_scores`; what is not valid scores 0.
         boxes: (B, R, 4).
         iou: Boxes that overlap a better one of their class by more are dropped.
-        min_score: Only higher scores are detections.
-        top: Detections per image, of all classes together.
+        min_score: Other regions than the best of a class are detections if they score more.
+        top: Detections per image, of all classes together; C if that is more.
         candidates: Pairs of region and class per image that are looked at, the best ones. The
             result is that of all pairs where ``top`` detections are left of these.
     """
+    scores, boxes = _full(scores), _full(boxes)
     num_classes = scores.shape[2]
-    flat = _full(scores).flatten(1)
-    best = flat.topk(min(candidates, flat.shape[1]))
-    image = torch.arange(len(flat), device=flat.device)[:, None].expand_as(best.indices)
-    good = best.values > min_score
-    values, image = best.values[good], image[good]
-    pair = best.indices[good]
-    region, label = pair // num_classes, pair % num_classes
-    chosen = _full(boxes)[image, region]
+    # Region scores are at most 1: this puts the best of each class before all others.
+    first = torch.zeros_like(scores).scatter_(1, scores.argmax(1, keepdim=True), 2.0)
+    flat, ranks = scores.flatten(1), (scores + first).flatten(1)
+    pairs = ranks.topk(min(max(candidates, num_classes), flat.shape[1])).indices
+    values, leading = flat.gather(1, pairs), first.flatten(1).gather(1, pairs) > 0
+    good = (values > min_score) | (leading & (values > 0))
+    image = torch.arange(len(flat), device=flat.device)[:, None].expand_as(pairs)[good]
+    values, leading, pairs = values[good], leading[good], pairs[good]
+    region, label = pairs // num_classes, pairs % num_classes
+    chosen = boxes[image, region]
     kept = batched_nms(chosen, values, image * num_classes + label, iou)
-    kept = kept[image[kept].argsort(stable=True)]
+    kept = _limit(kept, image, leading, max(top, num_classes))
     counts = image[kept].bincount(minlength=len(flat))
-    position = (
-        torch.arange(len(kept), device=flat.device) - (counts.cumsum(0) - counts)[image[kept]]
-    )
-    kept = kept[position < top]
-    return Detections(chosen[kept], values[kept], label[kept], counts.clamp(max=top))
+    return Detections(chosen[kept], values[kept], label[kept], counts)
+
+
+def _limit(kept: Tensor, image: Tensor, leading: Tensor, top: int) -> Tensor:
+    """At most ``top`` indices of each image, leading ones first to stay; sorted by image."""
+    order = kept[(2 * image[kept] + ~leading[kept]).argsort(stable=True)]
+    counts = image[order].bincount()
+    starts = counts.cumsum(0) - counts
+    position = torch.arange(len(order), device=order.device) - starts[image[order]]
+    stays = torch.zeros(len(image), dtype=torch.bool, device=order.device)
+    stays[order[position < top]] = True
+    kept = kept[stays[kept]]
+    return kept[image[kept].argsort(stable=True)]

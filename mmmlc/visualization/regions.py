@@ -20,6 +20,7 @@ FONT_SIZE = 15
 MARGIN = 4
 # Of the views of mmmlc.TenViews: the regions of ten views on one picture could not be told apart.
 CENTRE_VIEW = 4
+MAX_REGIONS = 10  # detectors give a hundred
 BLUE = (90, 160, 255)
 
 
@@ -47,8 +48,9 @@ def draw_prediction(
 
     With the scores of two streams (MCAR) a region is drawn where its class has a local score above
     ``min_local`` and a final score above ``min_score``, and labelled "class global/final". With
-    ``region_scores`` (RDAL) all regions are drawn, numbered in the order of the visits, with the
-    best class there and its score. Of several views only the central one's regions are drawn.
+    ``region_scores`` (RDAL, WSDDN) the first ten regions are drawn, numbered in the order of the
+    visits or of the scores, with their class and its score there. Of several views only the central
+    one's regions are drawn.
     Below the image: the predicted labels, best first, and the true ones when the sample has them.
 
     Args:
@@ -107,9 +109,9 @@ def _draw_regions(
 def _draw_in_order(
     picture: Image.Image, sample: DataSample, classes: Sequence[str], scale: float
 ) -> None:
-    central = _central(sample)
-    boxes = (sample.regions_original[central] * scale).tolist()
-    best = zip(sample.region_labels[central].tolist(), sample.region_scores[central], strict=True)
+    fields = (sample.regions_original * scale, sample.region_labels, sample.region_scores)
+    boxes, labels, scores = (field[_central(sample)][:MAX_REGIONS].tolist() for field in fields)
+    best = zip(labels, scores, strict=True)
     texts = [f'{k} {classes[label]} {score:.2f}' for k, (label, score) in enumerate(best, 1)]
     _draw_boxes(picture, boxes, texts, [class_colour(k) for k in range(len(boxes))])
 
