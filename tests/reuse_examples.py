@@ -47,6 +47,22 @@ MODELS = [
     dict(type='mmmlc.WSDDN', backbone=BACKBONE, head=WSDDN_HEAD),
     WSDDN_HEAD,
     dict(type='mmmlc.MultiScaleDataPreprocessor', scales=(32, 64)),
+    dict(type='mmmlc.VGGHead', num_classes=C, in_channels=8, map_size=2, width=8),
+    dict(
+        type='mmmlc.Distiller',
+        student=dict(
+            type='mmpretrain.ImageClassifier',
+            backbone=BACKBONE,
+            head=HEAD,
+            data_preprocessor=PREPROCESSOR,
+        ),
+        losses=dict(predictions=dict(type='mmmlc.PlainDistillationLoss')),
+    ),
+    dict(type='mmmlc.RoIFeatureLoss', student_channels=8, teacher_channels=16),
+    dict(type='mmmlc.ClassAwareLoss', num_classes=C, num_proposals=10),
+    dict(type='mmmlc.PlainDistillationLoss'),
+    dict(type='mmmlc.FitNetsLoss', student_channels=8, teacher_channels=16),
+    dict(type='mmmlc.AttentionTransferLoss'),
     dict(type='mmmlc.TIMMFeatureMap', model_name='resnet10t'),
     dict(type='mmmlc.MultiLabelBCELoss', pos_weight=[1, 2, 3, 4]),
     dict(type='mmmlc.AsymmetricLoss'),
@@ -66,6 +82,7 @@ HOOKS = [
     dict(type='mmmlc.ChannelsLastHook'),
     dict(type='mmmlc.RegionPictureHook', out_dir='pictures'),
     dict(type='mmmlc.PartMiningHook', clusters=(3, 2)),
+    dict(type='mmmlc.TeacherHook', config='teacher.py', checkpoint='teacher.pth'),
 ]
 PIPELINE = [dict(type='mmmlc.LoadImage'), dict(type='mmmlc.PackInputs')]
 

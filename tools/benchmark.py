@@ -16,7 +16,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-SUITES = ('imports', 'labels', 'mcar', 'metrics', 'parts', 'rdal', 'views', 'proposals')
+SUITES = (
+    'distillation',
+    'imports',
+    'labels',
+    'mcar',
+    'metrics',
+    'parts',
+    'rdal',
+    'views',
+    'proposals',
+)
 
 
 def main() -> None:

@@ -59,7 +59,8 @@ class LayerPairs(BaseModule):
         student_layers: Sequence[int] = (-1,),
         teacher_layers: Sequence[int] = (-1,),
     ):
-        super().__init__(dict(type='mmengine.Kaiming', layer='Conv2d', nonlinearity='linear'))
+        init = dict(type='mmengine.Kaiming', layer='Conv2d', mode='fan_in', nonlinearity='linear')
+        super().__init__(init)
         self.channels = [
             (c,) if isinstance(c, int) else tuple(c) for c in (student_channels, teacher_channels)
         ]

@@ -98,11 +98,16 @@ class FrozenTeacher:
         """The cache's answer, after the teacher has answered for what it lacks."""
         slots = self.cache.slots(samples)
         missing = self.cache.missing(slots, samples)
+        if missing and 'maps' in self.uses and not self.cache.keeps_maps:
+            missing = list(range(len(samples)))  # the maps of all are needed anyway
+        maps = None
         if missing:
             some = [samples[i] for i in missing]
             answer = self.answer(inputs[torch.tensor(missing, device=inputs.device)], some)
             self.cache.write([slots[i] for i in missing], some, answer)
-        return self.cache.read(slots, inputs.device)
+            maps = answer.maps
+        stored = self.cache.read(slots, inputs.device)
+        return stored if self.cache.keeps_maps else stored._replace(maps=maps)
 
     def _precision(self, inputs: Tensor) -> contextlib.AbstractContextManager:
         if self.amp is None:

@@ -138,6 +138,11 @@ class TeacherCache:
                     f'{expected.get(key)}: delete it or take another path'
                 )
 
+    @property
+    def keeps_maps(self) -> bool:
+        """Whether maps are in the records."""
+        return 'map0' in self._records.dtype.names
+
     def slots(self, samples: list[DataSample]) -> list[int]:
         """Numbers of the samples' records; ValueError for an image of another data set."""
         slots = []

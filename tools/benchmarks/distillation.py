@@ -1,0 +1,105 @@
+"""KD-WSD: a distillation step against a student step and a teacher's forward pass, in one run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from mmengine.optim import OptimWrapper
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from torch import nn
+
+from .timing import median_ratio
+
+IMAGES, SIZE, TEACHER_SIZE, CLASSES, PROPOSALS = 8, 224, 448, 20, 500
+DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
+BACKBONE = dict(type='mmpretrain.ResNet', depth=18, strides=(1, 2, 2, 1))
+PREPROCESSOR = dict(type='mmpretrain.ClsDataPreprocessor', mean=[127.5] * 3, std=[64.0] * 3)
+STAGES = {
+    'stage1': dict(
+        losses=dict(
+            features=dict(
+                type='mmmlc.RoIFeatureLoss',
+                student_channels=512,
+                teacher_channels=512,
+                weight=1e-3,
+            )
+        ),
+        update='backbone',
+        label_weight=0.0,
+    ),
+    'stage2': dict(
+        losses=dict(
+            predictions=dict(
+                type='mmmlc.ClassAwareLoss', num_classes=CLASSES, num_proposals=PROPOSALS
+            )
+        )
+    ),
+}
+
+
+def run() -> Iterator[dict]:
+    """Yield a figure for each stage."""
+    name = torch.cuda.get_device_name() if DEVICE == 'cuda' else 'cpu'
+    for stage, options in STAGES.items():
+        torch.manual_seed(0)
+        figure = f'distillation.{stage}_over_student_and_teacher'
+        yield dict(figure=figure, value=step_ratio(options), reach='<= 1.15', device=name)
+
+
+def step_ratio(options: dict) -> float:
+    """Time of a training step with the teacher over those of student and teacher by themselves."""
+    student = _student()
+    distiller = MODELS.build(
+        dict(type='mmmlc.Distiller', student=_student(), student_size=SIZE, **options)
+    ).to(DEVICE)
+    teacher = MODELS.build(
+        dict(
+            type='mmmlc.WSDDN',
+            backbone=BACKBONE,
+            head=dict(type='mmmlc.WSDDNHead', num_classes=CLASSES, in_channels=512, width=1024),
+            data_preprocessor=PREPROCESSOR,
+        )
+    )
+    distiller.set_teacher(teacher)
+    optimizers = [OptimWrapper(torch.optim.SGD(m.parameters(), 1e-6)) for m in (student, distiller)]
+    small, large = _batch(SIZE), _batch(TEACHER_SIZE)
+
+    @torch.no_grad()
+    def ask() -> None:
+        data = distiller.data_preprocessor(large, True)
+        teacher.regions(data['inputs'], data['data_samples'])
+
+    return median_ratio(
+        lambda: distiller.train_step(large, optimizers[1]),
+        lambda: (student.train_step(small, optimizers[0]), ask()),
+        repeats=5,
+    )
+
+
+def _student() -> nn.Module:
+    head = dict(type='mmmlc.MultiLabelConvHead', num_classes=CLASSES, in_channels=512)
+    model = MODELS.build(
+        dict(
+            type='mmpretrain.ImageClassifier',
+            backbone=BACKBONE,
+            head=head,
+            data_preprocessor=dict(PREPROCESSOR),
+        )
+    )
+    return model.to(DEVICE).train()
+
+
+def _batch(size: int) -> dict:
+    samples = []
+    for _ in range(IMAGES):
+        corners = torch.rand(PROPOSALS, 2, 2).sort(dim=1).values
+        sample = DataSample(metainfo=dict(img_shape=(size, size)))
+        sample.set_gt_label([0, 1])
+        sample.set_field(corners.flatten(1), 'proposals')
+        sample.set_field(torch.rand(PROPOSALS), 'proposal_scores')
+        sample.set_field(torch.ones(PROPOSALS, dtype=torch.bool), 'proposal_valid')
+        samples.append(sample)
+    images = torch.randint(256, (IMAGES, 3, size, size), dtype=torch.uint8)
+    return dict(inputs=list(images), data_samples=samples)
