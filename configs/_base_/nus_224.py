@@ -14,7 +14,8 @@ test_pipeline = [
 ]
 
 # The last 2,000 training images are the validation images. How many have labels is not published
-# for this split; there are more than 122,000, so the first 120,000 share none with them.
+# for this split here; it is taken to be above 122,000 (the data set prints it), so that the first
+# 120,000 share none with them.
 train_dataloader = dict(dataset=dict(indices=120000, pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=16, dataset=dict(split='train', indices=-2000, pipeline=test_pipeline)
