@@ -13,8 +13,8 @@ test_pipeline = [
     dict(type='mmmlc.PackInputs'),
 ]
 
-# The last 2,000 training images are the validation images. How many of this split have labels is not
-# known here; it is taken to be above 122,000 (the data set prints it), so that the first
+# The last 2,000 training images are the validation images. How many of this split have labels is
+# not known here; it is taken to be above 122,000 (the data set prints it), so that the first
 # 120,000 share none with them.
 train_dataloader = dict(dataset=dict(indices=120000, pipeline=train_pipeline))
 val_dataloader = dict(
