@@ -175,8 +175,8 @@ def test_own_checkpoint_loads_whole_and_silently(monkeypatch, config, trained, c
         for ours, theirs in zip(history.data, value.data, strict=True):
             np.testing.assert_array_equal(ours, theirs)
     assert any('loss' in key for key in scalars)
-    # A name of its own: mmengine names a log by the second, and a run that starts in the same second
-    # as the test before it writes to that one's captured stream.
+    # A name of its own: mmengine names loggers by the second, and a run that starts in the second
+    # of the test before would write to that test's captured stream.
     words = (*TOOLS['resume'](config, trained), '--cfg-options', 'experiment_name=resumed')
     run_tool(monkeypatch, words)
     printed = ''.join(capfd.readouterr())
