@@ -52,8 +52,12 @@ def main() -> None:
     runner.load_or_resume()
     model = runner.model
     set_parts(model.head, load_mined(args.parts)[0], args.parts)
-    train, *train_labels = pool_images(model, runner.build_dataloader(cfg.train_dataloader), args.ridges)
-    test, *test_labels = pool_images(model, runner.build_dataloader(cfg.val_dataloader), args.ridges)
+    train, *train_labels = pool_images(
+        model, runner.build_dataloader(cfg.train_dataloader), args.ridges
+    )
+    test, *test_labels = pool_images(
+        model, runner.build_dataloader(cfg.val_dataloader), args.ridges
+    )
     for number, scales in enumerate(zip(train, test, strict=True), 1):
         print(HEADER.format(number=number))
         for row in ridge_rows(*scales, train_labels, test_labels, model.head.image_loss):

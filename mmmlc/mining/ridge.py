@@ -1,4 +1,4 @@
-"""Which ridge suits the pooling of each scale: what is left of phi, and what classifiers make of it.
+"""Which ridge suits the pooling of each scale: what phi still says, and classifiers on it.
 
 N: images, K: part detectors, C: classes.
 """

@@ -283,8 +283,7 @@ class MsDPDHead(TunedThresholds, BaseModule):
             parts = self.parts(features)
         logits = self.logits(self.scale_features(features, parts))
         losses = {
-            f'loss_{name}': self.image_loss(value, targets, valid)
-            for name, value in logits.items()
+            f'loss_{name}': self.image_loss(value, targets, valid) for name, value in logits.items()
         }
         for name, scale, found in zip(self.scale_names, self.detectors, parts, strict=False):
             if not scale.num_parts:

@@ -27,7 +27,7 @@ B, K, M, D = 8, 700, 1024, 64
 RIDGE = 1 / M  # r = 1, relative to M
 GAP = 1e-5
 RATES = tuple(0.3 + 0.05 * step for step in range(14))  # times 1 / largest eigenvalue
-MOST_STEPS = 3000
+MOST_STEPS = 1000
 
 
 def random_maps() -> Tensor:
