@@ -74,10 +74,17 @@ class PartPictureHook(Hook):
             sample = outputs[number]
             label = int(sample.pred_score.argmax())
             rows = [
-                self._best(parts.maps[number], parts.feature[number], layer.weight[label], size)
-                for parts, layer, size in zip(scales, model.head.classifiers, sizes, strict=False)
+                self._best(
+                    name, parts.maps[number], parts.feature[number], layer.weight[label], size
+                )
+                for name, parts, layer, size in zip(
+                    model.head.scale_names, scales, model.head.classifiers, sizes, strict=False
+                )
             ]
             title = f'{classes[label]} {float(sample.pred_score[label]):.2f}'
+            if 'gt_label' in sample:
+                true = ', '.join(classes[k] for k in sample.gt_label.tolist())
+                title += f'\nlabels: {true}'
             picture = draw_part_maps(_image(data_batch['inputs'][number]), rows, title)
             index = sample.get('sample_idx', self._drawn)
             name = Path(sample.get('img_path', 'image')).stem
@@ -85,16 +92,16 @@ class PartPictureHook(Hook):
             self._drawn += 1
 
     def _best(
-        self, maps: Tensor, feature: Tensor, weight: Tensor, size: Sequence[int]
+        self, name: str, maps: Tensor, feature: Tensor, weight: Tensor, size: Sequence[int]
     ) -> list[PartMap]:
-        """Maps (K, M) of the detectors that add most to a class with these weights (K,)."""
+        """Of maps (K, M), those of the detectors that add most to a class with weights (K,)."""
         spoken = (feature * weight).float()
         best = spoken.topk(min(self.detectors, len(spoken))).indices
         height, width = size
         return [
             PartMap(
                 maps[k].float().reshape(height, width).cpu().numpy(),
-                f'detector {k}: {spoken[k]:+.2f}\nat most {maps[k].max():.2f}',
+                f'{name} detector {k}: {spoken[k]:+.2f}\nat most {maps[k].max():.2f}',
             )
             for k in best.tolist()
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -54,7 +55,8 @@ def draw_part_maps(
     sheet = Image.new('RGB', (columns * step_x, len(rows) * step_y), 'white')
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=12)
     sheet.paste(image.convert('RGB').resize((width, height), Image.Resampling.LANCZOS), (0, 0))
-    draw.multiline_text((2, height + 2), title, 'black', font)
+    lines = [part for line in title.splitlines() for part in textwrap.wrap(line, 32)]
+    draw.multiline_text((2, height + 2), '\n'.join(lines), 'black', font)
     for y, (row, pictures) in enumerate(zip(rows, cells, strict=True)):
         for x, (part, picture) in enumerate(zip(row, pictures, strict=True), start=1):
             sheet.paste(picture, (x * step_x, y * step_y))

@@ -50,7 +50,7 @@ def part_grid(
     clusters: Sequence[int],
     patches: int = 8,
 ) -> Image.Image:
-    """One row a cluster: entropy, members, the three strongest classes, and its best patches.
+    """One row a cluster: entropy, members, the two strongest classes, and its best patches.
 
     Args:
         scale: Mined scale.
@@ -77,7 +77,7 @@ def part_grid(
 
 def _caption(scale: MinedScale, cluster: int, classes: Sequence[str]) -> str:
     shares = scale.ranking.shares[cluster]
-    best = shares.topk(min(3, len(shares)))
+    best = shares.topk(min(2, len(shares)))
     lines = [
         f'{classes[label]} {share:.0%}'
         for share, label in zip(best.values.tolist(), best.indices.tolist(), strict=True)
@@ -85,7 +85,8 @@ def _caption(scale: MinedScale, cluster: int, classes: Sequence[str]) -> str:
     kept = torch.nonzero(scale.ranking.order == cluster)
     rank = f'detector {int(kept)}' if len(kept) else 'not kept'
     entropy, size = float(scale.ranking.entropy[cluster]), int(scale.ranking.sizes[cluster])
-    return '\n'.join([f'{rank}: E {entropy:.2f}, {size} pts', *lines])
+    images = len(scale.images[scale.assignments == cluster].unique())
+    return '\n'.join([f'{rank}: E {entropy:.2f}', f'{size} points, {images} images', *lines])
 
 
 def _crop(image: Image.Image, box: Sequence[float]) -> Image.Image:
