@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from mmpretrain.structures import DataSample
 
-from mmmlc.hooks.part_mining import _share_parts, mine_parts
-from mmmlc.mining import ImageFeatures, fit_classifiers, load_mined
+from mmmlc.mining import ImageFeatures, fit_classifiers, load_mined, mine_parts, share_parts
 from mmmlc.models import MsDPDHead
 
 
@@ -52,7 +51,7 @@ def in_process(rank: int, folder: str) -> None:
     loader = Batches([dict(inputs=maps, data_samples=samples)])
     scales = mine_parts(model, loader, (8,), 640, path=f'{folder}/parts.npz', min_size=3)
     assert (scales is None) == (rank == 1)
-    _share_parts(model.head, scales)
+    share_parts(model.head, scales)
     with torch.no_grad():
         found = ImageFeatures(*_described(model, maps, samples))
     fit_classifiers(model.head, found, steps=200)

@@ -15,8 +15,7 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 from mmmlc.apis import build_runner, load_config
-from mmmlc.hooks.part_mining import set_parts
-from mmmlc.mining import load_mined
+from mmmlc.mining import load_mined, set_parts
 from mmmlc.mining.ridge import RidgeRow, pool_images, ridge_rows
 
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)

@@ -16,8 +16,8 @@ from torch import Tensor
 def task_driven_pool(parts: Tensor, ridge: float = 1.0) -> Tensor:
     """Pool part maps in closed form: argmin ``|O^T phi - 1|^2 + r |phi|^2`` with r = ridge * M.
 
-    Differentiable once, so that a network can be trained end to end through it. The system solved is
-    the smaller of K x K and M x M; the gradient takes one more solve with the same factor.
+    Differentiable once, so that a network can be trained end to end through it. The system solved
+    is the smaller of K x K and M x M; the gradient takes one more solve with the same factor.
 
     Args:
         parts: (B, K, M) part probabilities O in [0, 1].
