@@ -81,12 +81,13 @@ def _caption(scale: MinedScale, cluster: int, classes: Sequence[str]) -> str:
     lines = [
         f'{classes[label]} {share:.0%}'
         for share, label in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        if share > 0
     ]
     kept = torch.nonzero(scale.ranking.order == cluster)
     rank = f'detector {int(kept)}' if len(kept) else 'not kept'
     entropy, size = float(scale.ranking.entropy[cluster]), int(scale.ranking.sizes[cluster])
     images = len(scale.images[scale.assignments == cluster].unique())
-    return '\n'.join([f'{rank}: E {entropy:.2f}', f'{size} points, {images} images', *lines])
+    return '\n'.join([f'{rank}: E {entropy:.2f}', f'points {size}, images {images}', *lines])
 
 
 def _crop(image: Image.Image, box: Sequence[float]) -> Image.Image:
