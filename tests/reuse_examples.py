@@ -82,6 +82,7 @@ HOOKS = [
     dict(type='mmmlc.ChannelsLastHook'),
     dict(type='mmmlc.RegionPictureHook', out_dir='pictures'),
     dict(type='mmmlc.PartMiningHook', clusters=(3, 2)),
+    dict(type='mmmlc.PartPictureHook', out_dir='pictures'),
     dict(type='mmmlc.TeacherHook', config='teacher.py', checkpoint='teacher.pth'),
 ]
 PIPELINE = [dict(type='mmmlc.LoadImage'), dict(type='mmmlc.PackInputs')]

@@ -19,11 +19,13 @@ from mmmlc.apis import build_runner, load_config
 from mmmlc.mining import (
     ScalePoints,
     gather_points,
+    image_features,
     load_mined,
     mine_scale,
     sample_points,
     save_mined,
 )
+from mmmlc.mining.classifiers import fit_classifier
 from mmmlc.mining.clusters import fit_detectors, nearest_members
 from mmmlc.visualization.parts import patch_box, top_members
 
@@ -128,6 +130,30 @@ def test_fit_against_scikit_learn():
     np.testing.assert_allclose((points @ weight.T + bias).softmax(1), expected, atol=2e-3)
 
 
+def test_first_classifier_against_scikit_learn():
+    """The same decisions as one regression a class by scikit-learn with the same decay."""
+    features = 3 * torch.randn(80, 5)
+    targets = (features[:, :2] + 2 * torch.randn(80, 2) > 0).float()
+    layer, decay = torch.nn.Linear(5, 2), 0.02
+    valid = torch.ones(80, 2, dtype=torch.bool)
+    valid[:30, 1] = False
+
+    def loss(logits, targets, valid):
+        losses = torch.nn.functional.binary_cross_entropy_with_logits(
+            logits, targets, reduction='none'
+        )
+        return (losses * valid).sum() / len(logits)
+
+    fit_classifier(layer, features, targets, valid, loss, 200, decay)
+    for label, rows in enumerate((slice(0, 80), slice(30, 80))):
+        # Ours: sum / 80 + decay / 2 |w|^2. scikit-learn's: sum + |w|^2 / (2 C).
+        reference = LogisticRegression(C=1 / (80 * decay), max_iter=5000, tol=1e-8)
+        reference.fit(features[rows].numpy(), targets[rows, label].numpy())
+        weight = layer.weight[label].detach()
+        np.testing.assert_allclose(weight, reference.coef_[0], atol=2e-3)
+        np.testing.assert_allclose(layer.bias[label].item(), reference.intercept_[0], atol=2e-3)
+
+
 def test_file_round_trip(tmp_path):
     sampled, labels = planted()
     mined = mine_scale(sampled, labels, clusters=3, keep=2)
@@ -164,8 +190,9 @@ def test_patch_boxes():
 def test_top_members_are_the_nearest_of_different_images():
     sampled, labels = planted()
     mined = mine_scale(sampled._replace(images=sampled.images // 2), labels, 3, 2)
-    top = top_members(mined, 0, 4)
-    assert (mined.assignments[top] == mined.ranking.order[0]).all()
+    cluster = int(mined.ranking.order[0])
+    top = top_members(mined, cluster, 4)
+    assert (mined.assignments[top] == cluster).all()
     assert len({*mined.images[top].tolist()}) == 4
     assert mined.distances[top].tolist() == sorted(mined.distances[top].tolist())
 
@@ -202,8 +229,8 @@ def test_hook_in_a_training(root, toys, tmp_path):
         # Training moved them, but not far.
         moved = scale.weight[: len(mined.weight)]
         assert 0 < (moved - mined.weight).norm() < 0.5 * mined.weight.norm()
-    pictures = sorted((tmp_path / 'parts_epoch_0').glob('*.jpg'))
-    assert [p.name for p in pictures] == ['parts_scale1.jpg', 'parts_scale2.jpg']
+    pictures = sorted((tmp_path / 'parts_epoch_0').glob('*'))
+    assert [p.name for p in pictures] == ['parts_scale1.png', 'parts_scale2.png']
     assert np.asarray(Image.open(pictures[0])).std() > 10
 
 
@@ -218,6 +245,34 @@ def test_a_file_skips_the_mining(root, toys, tmp_path):
     weight = second.model.head.detectors[0].weight
     torch.testing.assert_close(weight[: len(mined.weight)].detach(), mined.weight)
     assert not (tmp_path / 'second/parts_epoch_0.npz').exists()
+    # The classifiers were fitted to the features of these detectors.
+    found = image_features(second.model, second.train_dataloader)
+    logits = second.model.head.logits(list(found.features))
+    for name in ('scale1', 'fused'):
+        first_loss = second.model.head.image_loss(logits[name], found.targets, found.valid)
+        assert first_loss < 0.5 * 20 * math.log(2)  # of classifiers that are zero
+
+
+def test_without_parts_only_the_classifiers_are_fitted(root, toys, tmp_path):
+    cfg = toy_config(root, toys, tmp_path)
+    cfg.model.head.num_parts = (0, 0)
+    runner = build_runner(cfg)
+    runner.train()
+    assert runner.model.head.fusion.weight.abs().max() > 0.1
+    assert not list(tmp_path.glob('parts_epoch_*'))
+
+
+def test_mined_again_in_the_course_of_a_training(root, toys, tmp_path):
+    cfg = toy_config(root, toys, tmp_path, every=2, pictures=False)
+    cfg.train_cfg.max_epochs = cfg.param_scheduler.total_steps = 3
+    build_runner(cfg).train()
+    assert [p.name for p in sorted(tmp_path.glob('parts_*'))] == [
+        'parts_epoch_0.npz',
+        'parts_epoch_2.npz',
+    ]
+    (first, _), _, _ = load_mined(tmp_path / 'parts_epoch_0.npz')
+    (second, _), _, _ = load_mined(tmp_path / 'parts_epoch_2.npz')
+    assert not torch.equal(first.centres, second.centres)
 
 
 def test_wrong_number_of_clusters(root, toys, tmp_path):

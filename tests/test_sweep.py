@@ -463,3 +463,14 @@ def test_real_training_and_test(tmp_path):
     assert 0 <= a['mean']['mAP'] <= 100 and a['mean']['top3_OF1'] >= 0
     assert a['seeds'][0]['epochs'] == 1 and 'time' not in a['mean']
     assert (jobs[0].work_dir / 'epoch_1.pth').is_file()
+
+
+def test_merged_overrides_may_be_overridden(tmp_path):
+    text = (
+        'title: t\nmetrics: [mAP]\nruns:\n'
+        '  - {name: a, config: c.py, epochs: 1, overrides: &base {x.y: 1, z: 2}}\n'
+        '  - {name: b, config: c.py, epochs: 1, overrides: {<<: *base, x.y: 3}}\n'
+    )
+    (tmp_path / 'merged.yaml').write_text(text)
+    runs = read_sweep(tmp_path / 'merged.yaml').runs
+    assert runs['b'].overrides == {'x.y': 3, 'z': 2}

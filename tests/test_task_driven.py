@@ -79,6 +79,26 @@ def test_gradient_against_finite_differences(detectors, locations):
     assert torch.autograd.gradcheck(lambda maps: task_driven_pool(maps, 0.1), parts)
 
 
+@pytest.mark.parametrize('detectors, locations', [(30, 80), (80, 30)])
+def test_gradient_against_autograd_of_the_solve(detectors, locations):
+    parts = part_maps(2, detectors, locations).requires_grad_()
+    double = parts.detach().double().requires_grad_()
+    cotangent = torch.randn(2, detectors)
+    (found,) = torch.autograd.grad(task_driven_pool(parts, 0.01), parts, cotangent)
+    gram = double @ double.mT + 0.01 * locations * torch.eye(detectors).double()
+    phi = torch.linalg.solve(gram, double.sum(2))
+    (expected,) = torch.autograd.grad(phi, double, cotangent.double())
+    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_second_derivatives_are_refused():
+    parts = part_maps(1, 3, 5).requires_grad_()
+    energy = task_driven_pool(parts, 0.1).square().sum()
+    (first,) = torch.autograd.grad(energy, parts, create_graph=True)
+    with pytest.raises(RuntimeError, match='once_differentiable'):
+        first.sum().backward()
+
+
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
 def test_half_precision_is_solved_in_float32(dtype):
     parts = part_maps(2, 6, 9).to(dtype)

@@ -11,8 +11,8 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 from mmmlc.apis import build_runner, load_config
-from mmmlc.hooks.part_mining import PartMiningHook, mine_parts
-from mmmlc.mining import load_mined
+from mmmlc.hooks import PartMiningHook
+from mmmlc.mining import load_mined, mine_parts
 from mmmlc.visualization.parts import write_part_pictures
 
 

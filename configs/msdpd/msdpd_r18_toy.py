@@ -31,7 +31,7 @@ model = dict(
         in_channels=(32, 64),  # maps of 12 x 12 and 6 x 6
         num_parts=(60, 60),
         plain_channels=64,
-        ridge=0.01,
+        ridge=(0.01, 0.1),  # docs/msdpd.md: tuned for each scale
         instances=32,
     ),
     data_preprocessor=dict(
@@ -47,6 +47,8 @@ custom_hooks = [
     dict(type='mmmlc.ChannelsLastHook'),
 ]
 
-optim_wrapper = dict(optimizer=dict(lr=0.05))
-param_scheduler = dict(eta_max=0.05, total_steps=3)
-train_cfg = dict(max_epochs=3)
+# Low: the classifiers start fitted to their features, and the gradient that reaches the network
+# through sharp detectors is large. At 0.005 it loses more in this epoch than it gains.
+optim_wrapper = dict(optimizer=dict(lr=0.0003))
+param_scheduler = dict(eta_max=0.0003, total_steps=1)
+train_cfg = dict(max_epochs=1)

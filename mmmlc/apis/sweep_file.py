@@ -62,10 +62,12 @@ class _StrictLoader(yaml.SafeLoader):
     """YAML in which a key that stands twice is an error, not the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        # What is merged by "<<" may be overridden.
+        own = [key for key, _ in node.value if key.tag != 'tag:yaml.org,2002:merge']
+        keys = [self.construct_object(key, deep=True) for key in own]
         for i, key in enumerate(keys):
             if isinstance(key, Hashable) and key in keys[:i]:
-                raise ValueError(f'line {node.value[i][0].start_mark.line + 1}: {key!r} twice')
+                raise ValueError(f'line {own[i].start_mark.line + 1}: {key!r} twice')
         return super().construct_mapping(node, deep)
 
 

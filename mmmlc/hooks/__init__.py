@@ -4,6 +4,7 @@ from .channels_last import ChannelsLastHook
 from .class_weights import ClassWeightHook
 from .distillation import TeacherHook
 from .part_mining import PartMiningHook
+from .part_pictures import PartPictureHook
 from .region_pictures import RegionPictureHook
 from .vocabulary import VocabularyHook
 
@@ -11,6 +12,7 @@ __all__ = [
     'ChannelsLastHook',
     'ClassWeightHook',
     'PartMiningHook',
+    'PartPictureHook',
     'RegionPictureHook',
     'TeacherHook',
     'VocabularyHook',

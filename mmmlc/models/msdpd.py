@@ -264,6 +264,14 @@ class MsDPDHead(TunedThresholds, BaseModule):
         """The concatenated features of all scales (B, sum of the widths)."""
         return torch.cat(self.scale_features(features, self.parts(features)), 1)
 
+    def describe(
+        self, features: tuple[Tensor, ...], samples: list[DataSample]
+    ) -> tuple[list[Tensor], Tensor, Tensor]:
+        """Features of every scale, targets (B, C), and which pairs count (B, C), for J1."""
+        targets, valid = stack_targets(samples, self.num_classes)
+        found = self.scale_features(features, self.parts(features))
+        return found, targets, torch.ones_like(targets).bool() if valid is None else valid
+
     def loss(self, features: tuple[Tensor, ...], samples: list[DataSample]) -> dict[str, Tensor]:
         """J = J1 + l1 J2 + l2 J3 of every scale (Eq. 4), and J1 of the plain scale and fusion."""
         targets, valid = stack_targets(samples, self.num_classes)
@@ -275,8 +283,7 @@ class MsDPDHead(TunedThresholds, BaseModule):
             parts = self.parts(features)
         logits = self.logits(self.scale_features(features, parts))
         losses = {
-            f'loss_{name}': self._image_loss(value, targets, valid)
-            for name, value in logits.items()
+            f'loss_{name}': self.image_loss(value, targets, valid) for name, value in logits.items()
         }
         for name, scale, found in zip(self.scale_names, self.detectors, parts, strict=False):
             if not scale.num_parts:
@@ -288,7 +295,8 @@ class MsDPDHead(TunedThresholds, BaseModule):
             losses[f'loss_{name}_j3'] = self.j3_weight * j3
         return losses
 
-    def _image_loss(self, logits: Tensor, targets: Tensor, valid: Tensor | None) -> Tensor:
+    def image_loss(self, logits: Tensor, targets: Tensor, valid: Tensor | None) -> Tensor:
+        """J1 (Eq. 5): mean over images, sum over classes."""
         return self.num_classes * self.loss_module(logits, targets, valid)
 
     def _update_phi(
@@ -302,7 +310,7 @@ class MsDPDHead(TunedThresholds, BaseModule):
             with torch.enable_grad():
                 logits = classifier(scale.normalise(phi))
                 # J1 and J2 are means over images; the step of an image must not depend on them.
-                objective = self._image_loss(logits, targets, valid) * len(phi)
+                objective = self.image_loss(logits, targets, valid) * len(phi)
                 if scale.num_parts and scale.pooling == 'task_driven':
                     j2 = task_driven_objective(maps, phi, scale.ridge)
                     objective = objective + self.j2_weight * j2.sum()

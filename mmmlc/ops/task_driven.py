@@ -16,8 +16,8 @@ from torch import Tensor
 def task_driven_pool(parts: Tensor, ridge: float = 1.0) -> Tensor:
     """Pool part maps in closed form: argmin ``|O^T phi - 1|^2 + r |phi|^2`` with r = ridge * M.
 
-    Differentiable, so that a network can be trained end to end through it. The system solved is the
-    smaller of K x K and M x M.
+    Differentiable once, so that a network can be trained end to end through it. The system solved
+    is the smaller of K x K and M x M; the gradient takes one more solve with the same factor.
 
     Args:
         parts: (B, K, M) part probabilities O in [0, 1].
@@ -37,20 +37,50 @@ def task_driven_pool(parts: Tensor, ridge: float = 1.0) -> Tensor:
     check_parts(parts, ridge)
     with torch.autocast(parts.device.type, enabled=False):
         parts = _at_least_float32(parts)
-        detectors, locations = parts.shape[1:]
-        strength = ridge * locations
-        if detectors <= locations:
-            return _solve(parts @ parts.mT, strength, parts.sum(2, keepdim=True))[..., 0]
-        ones = parts.new_ones(len(parts), locations, 1)
-        return (parts @ _solve(parts.mT @ parts, strength, ones))[..., 0]
+        return _ClosedForm.apply(parts, ridge * parts.shape[2])
 
 
-def _solve(gram: Tensor, strength: float, right: Tensor) -> Tensor:
-    """Solve ``(gram + strength I) x = right``; the matrix is positive definite."""
-    identity = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+class _ClosedForm(torch.autograd.Function):
+    """``(O O^T + s I)^-1 O 1``; its gradient takes one more solve with the same factor.
+
+    Back-propagation through the products and the factorisation would cost several times the
+    forward pass instead.
+    """
+
+    @staticmethod
+    def forward(ctx, parts: Tensor, strength: float) -> Tensor:
+        if parts.shape[1] <= parts.shape[2]:
+            factor = _factor(parts @ parts.mT, strength)
+            phi = torch.cholesky_solve(parts.sum(2, keepdim=True), factor)
+            if ctx.needs_input_grad[0]:
+                ctx.save_for_backward(parts, factor, phi, 1 - parts.mT @ phi)
+        else:
+            factor = _factor(parts.mT @ parts, strength)
+            ones = parts.new_ones(len(parts), parts.shape[2], 1)
+            dual = torch.cholesky_solve(ones, factor)  # the residual divided by s
+            phi = parts @ dual
+            ctx.save_for_backward(parts, factor, phi, dual)
+        return phi[..., 0]
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        parts, factor, phi, dual = ctx.saved_tensors
+        gradient = gradient[..., None]
+        if parts.shape[1] <= parts.shape[2]:
+            left = torch.cholesky_solve(gradient, factor)
+            right = parts.mT @ left
+        else:
+            right = torch.cholesky_solve(parts.mT @ gradient, factor)
+            left = gradient - parts @ right
+        return torch.baddbmm(left @ dual.mT, phi, right.mT, alpha=-1), None
+
+
+def _factor(gram: Tensor, strength: float) -> Tensor:
+    """Cholesky factor of ``gram + strength I``, which is positive definite; changes ``gram``."""
+    gram.diagonal(dim1=-2, dim2=-1).add_(strength)
     # check_errors would make the CPU wait for the GPU.
-    factor = torch.linalg.cholesky_ex(gram + strength * identity).L
-    return torch.cholesky_solve(right, factor)
+    return torch.linalg.cholesky_ex(gram).L
 
 
 def iterate_task_driven(

@@ -1,6 +1,6 @@
-"""Pictures of part detectors: their best patches with entropy and classes, their maps.
+"""Grids of part detectors: their best patches with entropy and classes.
 
-C: classes, K: part detectors, P: points.
+C: classes, N: images.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from matplotlib import colormaps
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from mmmlc.mining import MinedScale
@@ -18,16 +17,17 @@ from mmmlc.mining import MinedScale
 from .regions import read_rgb
 
 PATCH = 64
-TEXT = 150
+GAP = 2
+TEXT = 160
+GREY = (190, 190, 190)
 
 
-def top_members(scale: MinedScale, rank: int, count: int) -> torch.Tensor:
-    """Points of the cluster of detector ``rank``, nearest to its centre first, one an image."""
-    members = torch.nonzero(scale.assignments == scale.ranking.order[rank])[:, 0]
+def top_members(scale: MinedScale, cluster: int, count: int) -> torch.Tensor:
+    """Points of a cluster, nearest to its centre first, one an image."""
+    members = torch.nonzero(scale.assignments == cluster)[:, 0]
     members = members[scale.distances[members].argsort()]
-    images = scale.images[members].tolist()
-    first = [position for position, image in enumerate(images) if image not in images[:position]]
-    return members[first[:count]]
+    _, first = np.unique(scale.images[members].numpy(), return_index=True)
+    return members[np.sort(first)[:count]]
 
 
 def patch_box(location: int, size: tuple[int, int], flipped: bool) -> tuple[float, ...]:
@@ -47,68 +47,67 @@ def part_grid(
     names: Sequence[str],
     flipped: torch.Tensor,
     classes: Sequence[str],
-    ranks: Sequence[int],
+    clusters: Sequence[int],
     patches: int = 8,
 ) -> Image.Image:
-    """One row a detector: entropy, members, the three strongest classes, and its best patches.
+    """One row a cluster: entropy, members, the two strongest classes, and its best patches.
 
     Args:
         scale: Mined scale.
         names: Paths of the sampled images.
         flipped: (N,) whether they were mirrored.
         classes: Names of the C classes.
-        ranks: Positions in the ranking to show, 0 the lowest entropy.
+        clusters: Which to show, from top to bottom.
         patches: Patches a row.
     """
-    sheet = Image.new('RGB', (TEXT + patches * (PATCH + 2), len(ranks) * (PATCH + 2)), 'white')
+    step = PATCH + GAP
+    sheet = Image.new('RGB', (TEXT + patches * step, len(clusters) * step), 'white')
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=11)
-    for row, rank in enumerate(ranks):
-        top = row * (PATCH + 2)
-        draw.multiline_text((4, top + 2), _caption(scale, rank, classes), 'black', font)
-        for column, point in enumerate(top_members(scale, rank, patches).tolist()):
+    for row, cluster in enumerate(clusters):
+        draw.multiline_text((4, row * step + 2), _caption(scale, cluster, classes), 'black', font)
+        for column, point in enumerate(top_members(scale, cluster, patches).tolist()):
             image = int(scale.images[point])
             is_flipped = bool(flipped[image])
             box = patch_box(int(scale.locations[point]), scale.size, is_flipped)
             patch = _crop(read_rgb(names[image]), box)
             patch = ImageOps.mirror(patch) if is_flipped else patch
-            sheet.paste(patch, (TEXT + column * (PATCH + 2), top))
+            sheet.paste(patch, (TEXT + column * step, row * step))
     return sheet
 
 
-def _caption(scale: MinedScale, rank: int, classes: Sequence[str]) -> str:
-    cluster = int(scale.ranking.order[rank])
+def _caption(scale: MinedScale, cluster: int, classes: Sequence[str]) -> str:
     shares = scale.ranking.shares[cluster]
-    best = shares.topk(min(3, len(shares)))
+    best = shares.topk(min(2, len(shares)))
     lines = [
         f'{classes[label]} {share:.0%}'
         for share, label in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        if share > 0
     ]
-    entropy = scale.ranking.entropy[cluster]
-    head = f'#{rank} E {entropy:.2f}, {int(scale.ranking.sizes[cluster])} pts'
-    return '\n'.join([head, *lines])
+    kept = torch.nonzero(scale.ranking.order == cluster)
+    rank = f'detector {int(kept)}' if len(kept) else 'not kept'
+    entropy, size = float(scale.ranking.entropy[cluster]), int(scale.ranking.sizes[cluster])
+    images = len(scale.images[scale.assignments == cluster].unique())
+    return '\n'.join([f'{rank}: E {entropy:.2f}', f'points {size}, images {images}', *lines])
 
 
 def _crop(image: Image.Image, box: Sequence[float]) -> Image.Image:
     scaled = tuple(f * side for f, side in zip(box, image.size * 2, strict=True))
+    # Grey beyond the border: black could be part of a picture.
     return image.transform(
-        (PATCH, PATCH), Image.Transform.EXTENT, scaled, Image.Resampling.BILINEAR
+        (PATCH, PATCH), Image.Transform.EXTENT, scaled, Image.Resampling.BILINEAR, fillcolor=GREY
     )
 
 
-def draw_part_map(image: Image.Image, part_map: np.ndarray, side: int = 384) -> Image.Image:
-    """Lay the map of a detector over an image.
-
-    Args:
-        image: The image as the network saw it.
-        part_map: (h, w) probabilities.
-        side: Shorter side of the picture in pixels.
-    """
-    factor = side / min(image.size)
-    size = tuple(round(length * factor) for length in image.size)
-    values = part_map / max(float(part_map.max()), 1e-12)
-    heat = Image.fromarray((colormaps['inferno'](values)[..., :3] * 255).astype(np.uint8))
-    heat = heat.resize(size, Image.Resampling.BILINEAR)
-    return Image.blend(image.convert('RGB').resize(size, Image.Resampling.LANCZOS), heat, 0.55)
+def shown_clusters(scale: MinedScale, rows: int) -> list[int]:
+    """Clusters to show: the first detectors kept, the last, and the last of those not kept."""
+    order = scale.ranking.order.tolist()
+    entropy = scale.ranking.entropy.masked_fill(scale.ranking.sizes == 0, torch.inf)
+    kept = set(order)
+    left = [c for c in entropy.argsort().tolist() if c not in kept and entropy[c] < torch.inf]
+    third = max(1, rows // 3)
+    if len(order) <= 2 * third:
+        return order + left[-third:]
+    return order[: rows - 2 * third] + order[-third:] + left[-third:]
 
 
 def write_part_pictures(
@@ -117,9 +116,9 @@ def write_part_pictures(
     names: Sequence[str],
     flipped: torch.Tensor,
     classes: Sequence[str],
-    rows: int = 16,
+    rows: int = 18,
 ) -> list[Path]:
-    """Write a grid a scale, ``parts_scale1.jpg`` ...: the first and the last detectors kept.
+    """Write a grid a scale, ``parts_scale1.png`` ...: best and last detectors, clusters not kept.
 
     Returns:
         The files.
@@ -128,11 +127,8 @@ def write_part_pictures(
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for number, scale in enumerate(scales, start=1):
-        kept = len(scale.ranking.order)
-        ranks = sorted({*range(min(rows, kept)), *range(max(0, kept - rows), kept)})
-        if len(ranks) > rows:
-            ranks = ranks[: rows // 2] + ranks[-(rows - rows // 2) :]
-        path = folder / f'parts_scale{number}.jpg'
-        part_grid(scale, names, flipped, classes, ranks).save(path, quality=92)
+        path = folder / f'parts_scale{number}.png'
+        clusters = shown_clusters(scale, rows)
+        part_grid(scale, names, flipped, classes, clusters).save(path)
         written.append(path)
     return written

@@ -1,0 +1,74 @@
+"""Compare the ridges of the task-driven pooling on mined parts, before MsDPD is trained.
+
+python tools/ridge_table.py CONFIG PARTS.npz --checkpoint CLASSIFIER.pth
+
+For each scale and ridge r (relative to the number of locations): how much of the pooled feature
+differs between images, its cosine to the all-ones vector and to average pooling, and the mAP on the
+validation images of linear classifiers that learned from the training images. Prints Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+from mmmlc.apis import build_runner, load_config
+from mmmlc.mining import load_mined, set_parts
+from mmmlc.mining.ridge import RidgeRow, pool_images, ridge_rows
+
+RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+HEADER = """
+| scale {number}, r / M | varies | cosine to ones | cosine to average | mAP |
+| --- | --- | --- | --- | --- |"""
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('config', help='config with mmmlc.MsDPDHead')
+    parser.add_argument('parts', help='file of mined parts, .npz')
+    parser.add_argument(
+        '--checkpoint', help='weights of the backbone that mined; without, those of the config'
+    )
+    parser.add_argument('--ridges', type=float, nargs='+', default=RIDGES, metavar='R')
+    parser.add_argument(
+        '--trust', action='store_true', help='unpickle an old checkpoint; it may run any code'
+    )
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Pool, fit and print."""
+    args = parse_args()
+    cfg = load_config(args.config, args.cfg_options, Path(args.parts).parent / 'ridge_table')
+    if args.checkpoint:
+        cfg.load_from, cfg.resume = args.checkpoint, False
+    runner = build_runner(cfg, trust=args.trust)
+    runner._init_model_weights()
+    runner.load_or_resume()
+    model = runner.model
+    set_parts(model.head, load_mined(args.parts)[0], args.parts)
+    train, *train_labels = pool_images(
+        model, runner.build_dataloader(cfg.train_dataloader), args.ridges
+    )
+    test, *test_labels = pool_images(
+        model, runner.build_dataloader(cfg.val_dataloader), args.ridges
+    )
+    for number, scales in enumerate(zip(train, test, strict=True), 1):
+        print(HEADER.format(number=number))
+        for row in ridge_rows(*scales, train_labels, test_labels, model.head.image_loss):
+            print(_line(row))
+
+
+def _line(row: RidgeRow) -> str:
+    return (
+        f'| {row.pooling} | {row.varying:.3f} | {row.ones:.3f} | {row.average:.3f} '
+        f'| {100 * row.mean_ap:.1f} |'
+    )
+
+
+if __name__ == '__main__':
+    main()
