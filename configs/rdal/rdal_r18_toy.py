@@ -58,8 +58,8 @@ val_evaluator = [
 test_evaluator = dict(also=('softmax_score',))
 default_hooks = dict(checkpoint=dict(save_best='loss', rule='less'))
 
-# The backbone is trained, the neck is new. With 0.006 regions leave the map, see zeros there, get no
-# gradient and stay.
+# The backbone is trained, the neck is new. At 5e-3 regions leave the map, where they see zeros, get
+# no gradient and stay.
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='mmengine.AdamW', lr=2e-3, weight_decay=0.01),
     paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.25)}),
