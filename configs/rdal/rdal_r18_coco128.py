@@ -80,11 +80,11 @@ param_scheduler = [
     dict(type='mmengine.LinearLR', start_factor=0.04, by_epoch=False, end=100),
     dict(
         type='mmengine.CosineAnnealingLR',
-        T_max=48,  # epochs; as many as max_epochs
+        T_max=40,  # epochs; as many as max_epochs
         by_epoch=True,
         convert_to_iter_based=True,
     ),
 ]
-train_cfg = dict(by_epoch=True, max_epochs=48, val_interval=16)
+train_cfg = dict(by_epoch=True, max_epochs=40, val_interval=20)
 val_cfg = dict()
 test_cfg = dict()
