@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.optim import OptimWrapper
+from mmengine.optim import OneCycleLR, OptimWrapper, build_optim_wrapper
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
 from mmmlc.apis import load_config
-from mmmlc.apis.scale_lr import images_per_update, scale_lr, world_size
+from mmmlc.apis.scale_lr import check_lr_factors, images_per_update, scale_lr, world_size
 from mmmlc.apis.sync_bn import use_sync_bn
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -73,6 +74,41 @@ def test_rates_in_schedules_follow():
 def test_base_batch_size_is_needed(base):
     with pytest.raises(ValueError, match='auto_scale_lr.base_batch_size is'):
         scale_lr(make(base=base), 1)
+
+
+FACTORS = dict(custom_keys={'0': dict(lr_mult=0.1)})
+
+
+def test_one_cycle_ignores_factors():
+    """Why they are refused: mmengine gives both layers the same rate."""
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    wrapper = build_optim_wrapper(
+        model, dict(optimizer=dict(type='SGD', lr=0.5), paramwise_cfg=FACTORS)
+    )
+    rates = {group['lr'] for group in wrapper.param_groups}
+    assert sorted(rates) == pytest.approx([0.05, 0.5])
+    schedule = OneCycleLR(wrapper, eta_max=0.5, total_steps=10)
+    for _ in range(2):
+        schedule.step()
+    assert len({group['lr'] for group in wrapper.param_groups}) == 1
+
+
+@pytest.mark.parametrize('kind', ['OneCycleLR', 'mmengine.OneCycleLR'])
+def test_one_cycle_with_factors_is_refused(kind):
+    cfg = make(type=kind, eta_max=0.5, total_steps=5)
+    check_lr_factors(cfg)
+    cfg.optim_wrapper.paramwise_cfg = dict(custom_keys={'neck': dict(lr_mult=1.0)})
+    check_lr_factors(cfg)
+    cfg.optim_wrapper.paramwise_cfg = FACTORS
+    where = re.escape("optim_wrapper['paramwise_cfg']['custom_keys']['0']['lr_mult']=0.1")
+    with pytest.raises(ValueError, match=f'{where} has no effect'):
+        check_lr_factors(cfg)
+    cfg.param_scheduler.eta_max = [0.5, 0.05]
+    check_lr_factors(cfg)
+    cfg.param_scheduler = dict(type='mmengine.CosineAnnealingLR', T_max=5)
+    check_lr_factors(cfg)
+    cfg.param_scheduler = None
+    check_lr_factors(cfg)
 
 
 def test_several_optimisers_are_refused():

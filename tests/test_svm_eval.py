@@ -262,7 +262,7 @@ def test_tool_learns_two_images(tool, root, tmp_path, monkeypatch, name, options
     words += ['--costs', '100000', *options]
     metrics = tool.main(words)
     data = open_features(tmp_path / 'out/train')
-    assert data.features.shape == (2, 128 if 'rdal' in name else 16)
+    assert data.features.shape == (2, 256 if 'rdal' in name else 16)
     # Image i has the classes i and i + 1; class 1, in both, has no negative and cannot be trained.
     assert metrics['mAP'] == pytest.approx(100)
     summary = json.loads((tmp_path / 'out/summary.json').read_text())

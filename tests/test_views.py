@@ -46,7 +46,17 @@ RDAL = PLAIN | dict(
     ),
     head=dict(type='mmmlc.RecurrentAttentionHead', num_classes=C),
 )
-SYSTEMS = dict(plain=PLAIN, mcar=MCAR, rdal=RDAL)
+MSDPD = PLAIN | dict(
+    head=dict(
+        type='mmmlc.MsDPDHead',
+        num_classes=C,
+        in_channels=(32,),
+        num_parts=(4,),
+        plain_channels=32,
+        instances=2,
+    )
+)
+SYSTEMS = dict(plain=PLAIN, mcar=MCAR, rdal=RDAL, msdpd=MSDPD)
 
 
 def build(config: dict, **views) -> torch.nn.Module:
@@ -234,6 +244,20 @@ def test_images_do_not_depend_on_their_batch(name, images):
 
 
 @torch.no_grad()
+def test_student_gets_views_of_its_size(images):
+    """KD-WSD's head has fully connected layers: images of 64 are loaded for a network of 48."""
+    head = dict(type='mmmlc.VGGHead', num_classes=C, in_channels=32, map_size=3, pool=1, width=5)
+    student = PLAIN | dict(head=head)
+    found = build(student, mode='images', margin=16).predict(images, samples())
+    expected = reference(student, images, 16)
+    for i, sample in enumerate(found):
+        mean = torch.stack([view[i].pred_score for view in expected]).mean(0)
+        torch.testing.assert_close(sample.pred_score, mean)
+    maps = build(student, mode='features', margin=16)
+    assert maps(images).shape == (2, C) and image_features(maps, images).shape == (2, 5)
+
+
+@torch.no_grad()
 def test_scales_are_averaged_and_regions_stay_in_input_pixels(images):
     model = build(RDAL, mode='images', margin=16, scales=(64, 96))
     found = model.predict(images, samples())
@@ -340,6 +364,14 @@ def test_default_margin_is_the_papers_at_most_an_eighth():
 def test_wrong_options():
     with pytest.raises(ValueError, match="model.mode is 'features', but MCAR needs more"):
         build(MCAR, mode='features')
+    neck = dict(RDAL['neck'], localisation='given')
+    teacher = dict(type='mmmlc.WSDDNHead', num_classes=C, in_channels=32, width=4)
+    for model in (
+        RDAL | dict(type='mmmlc.ProposalClassifier', neck=neck),
+        PLAIN | dict(type='mmmlc.WSDDN', head=teacher),
+    ):
+        with pytest.raises(ValueError, match='reads proposals, which its views have not'):
+            build(model, mode='images')
     with pytest.raises(ValueError, match="model.mode is 'crops', expected one of 'features'"):
         build(PLAIN, mode='crops')
     with pytest.raises(ValueError, match="model.mirror is 'x', expected one of 'map'"):

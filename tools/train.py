@@ -13,7 +13,7 @@ from mmengine.config import DictAction
 
 from mmmlc.apis import build_runner, load_config
 from mmmlc.apis.launch import use_amp
-from mmmlc.apis.scale_lr import scale_lr, world_size
+from mmmlc.apis.scale_lr import check_lr_factors, scale_lr, world_size
 from mmmlc.apis.sync_bn import use_sync_bn
 
 
@@ -66,6 +66,7 @@ def main() -> None:
         use_amp(cfg)
     if args.auto_scale_lr or (cfg.get('auto_scale_lr') or {}).get('enable'):
         scale_lr(cfg, world_size(args.launcher))
+    check_lr_factors(cfg)
     if args.sync_bn or cfg.get('sync_bn'):
         use_sync_bn(cfg)
     if args.no_validate:

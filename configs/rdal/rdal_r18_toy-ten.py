@@ -29,13 +29,13 @@ model = dict(
         num_regions=5,
         sampled_size=6,
         pool=2,
-        feature_width=128,
-        hidden_width=128,
+        feature_width=256,
+        hidden_width=256,
     ),
     head=dict(
         type='mmmlc.RecurrentAttentionHead',
         num_classes=20,
-        loss='euclidean',
+        loss='bce',
         constraints=dict(type='mmmlc.RegionConstraintLoss', anchor=True, scale=True, positive=True),
     ),
     data_preprocessor=dict(

@@ -78,6 +78,35 @@ def scale_lr(cfg: Config, world_size: int) -> float:
     return factor
 
 
+def check_lr_factors(cfg: Config) -> None:
+    """Refuse factors of the learning rate that mmengine's one-cycle schedule would undo.
+
+    ``OneCycleLR`` with a single ``eta_max`` sets that rate for all parameter groups.
+
+    Raises:
+        ValueError: if ``optim_wrapper`` has a ``lr_mult`` other than 1 beside such a schedule.
+    """
+    one_cycle = any(
+        schedule['type'].removeprefix('mmengine.') == 'OneCycleLR'
+        and not isinstance(schedule.get('eta_max'), list | tuple)
+        for schedule in _schedules(cfg.get('param_scheduler'))
+    )
+    if one_cycle and (factor := next(_lr_factors(cfg.optim_wrapper, 'optim_wrapper'), None)):
+        raise ValueError(
+            f"{factor} has no effect: param_scheduler OneCycleLR sets every parameter's rate to "
+            'eta_max; take another schedule, as LinearLR and CosineAnnealingLR'
+        )
+
+
+def _lr_factors(config: dict, path: str) -> Iterator[str]:
+    """Where a config, at any depth, sets a ``lr_mult`` other than 1."""
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield from _lr_factors(value, f'{path}[{key!r}]')
+        elif key.endswith('lr_mult') and value != 1:
+            yield f'{path}[{key!r}]={value}'
+
+
 def _schedules(schedules: dict | list | None) -> Iterator[dict]:
     yield from [schedules] if isinstance(schedules, dict) else schedules or []
 

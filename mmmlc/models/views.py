@@ -26,6 +26,7 @@ from .features import pool_outputs
 from .rdal import ProposalClassifier
 from .samples import set_original_regions, set_predictions
 from .view_batches import ViewBatch, check_maps, cut_images, cut_maps
+from .wsddn import WSDDN
 
 MODES = ('features', 'images')
 MIRRORS = ('map', 'image', 'none')
@@ -227,9 +228,10 @@ def _gather(runs: list[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def _check_mode(inner: ImageClassifier, mode: str) -> None:
-    if isinstance(inner, ProposalClassifier):
+    if isinstance(inner, (ProposalClassifier, WSDDN)):
         raise ValueError(
-            'model.classifier reads proposals, which its views have not: test it alone'
+            f'model.classifier {type(inner).__name__} reads proposals, which its views have not: '
+            'test it alone'
         )
     plain = all(
         getattr(type(inner), name) is getattr(ImageClassifier, name)

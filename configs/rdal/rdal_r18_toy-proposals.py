@@ -1,13 +1,39 @@
-# RDAL on ToyScenes in the paper's two steps: step 2, from the last checkpoint of step 1,
-# configs/mcar/baseline_r18_toy.py. Together twice as many epochs as either alone.
+# RDAL on ToyScenes with the five best object proposals in place of its regions (Table 3), from the
+# last checkpoint of configs/mcar/baseline_r18_toy.py. The proposal files come from
+# tools/extract_proposals.py, see docs/rdal.md.
 _base_ = [
     '../_base_/toy_scenes.py',
     '../_base_/toy_schedule.py',
     '../_base_/default_runtime.py',
 ]
 
+train_pipeline = [
+    dict(type='mmmlc.LoadImage'),
+    dict(
+        type='mmmlc.LoadProposals',
+        file='data/toy_scenes/proposals_train.prop',
+        topk=5,
+        fill='pad',
+    ),
+    dict(type='mmmlc.RandomFlip', prob=0.5),
+    dict(type='mmmlc.PackInputs'),
+]
+test_pipeline = [
+    dict(type='mmmlc.LoadImage'),
+    dict(
+        type='mmmlc.LoadProposals',
+        file='data/toy_scenes/proposals_val.prop',
+        topk=5,
+        fill='pad',
+    ),
+    dict(type='mmmlc.PackInputs'),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+
 model = dict(
-    type='mmpretrain.ImageClassifier',
+    type='mmmlc.ProposalClassifier',
     backbone=dict(
         # A quarter of the width of ResNet-18, without its last stage: maps of 6 x 6, where 3 x 3
         # could not tell objects of 96-pixel images apart.
@@ -33,14 +59,18 @@ model = dict(
         num_regions=5,
         sampled_size=6,
         pool=2,
-        feature_width=128,
-        hidden_width=128,
+        feature_width=256,
+        hidden_width=256,
+        localisation='given',
     ),
     head=dict(
         type='mmmlc.RecurrentAttentionHead',
         num_classes=20,
-        loss='euclidean',
-        constraints=dict(type='mmmlc.RegionConstraintLoss', anchor=True, scale=True, positive=True),
+        loss='bce',
+        # Proposals can't be pushed anywhere.
+        constraints=dict(
+            type='mmmlc.RegionConstraintLoss', anchor=False, scale=False, positive=False
+        ),
     ),
     data_preprocessor=dict(
         type='mmpretrain.ClsDataPreprocessor',
@@ -59,8 +89,16 @@ val_evaluator = [
 test_evaluator = dict(also=('softmax_score',))
 default_hooks = dict(checkpoint=dict(save_best='loss', rule='less'))
 
-# The baseline's SGD with a rate of 0.5 diverges here (the scale constraint is quadratic).
+# As in rdal_r18_toy.py.
 optim_wrapper = dict(
-    optimizer=dict(_delete_=True, type='mmengine.AdamW', lr=2e-3, weight_decay=0.01)
+    optimizer=dict(_delete_=True, type='mmengine.AdamW', lr=2e-3, weight_decay=0.01),
+    paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.25)}),
 )
-param_scheduler = dict(eta_max=2e-3)
+param_scheduler = dict(
+    _delete_=True,
+    type='mmengine.CosineAnnealingLR',
+    T_max=2,  # epochs; as many as max_epochs
+    by_epoch=True,
+    convert_to_iter_based=True,
+)
+train_cfg = dict(max_epochs=2)
