@@ -65,7 +65,7 @@ model = dict(
         roi_extractor=dict(
             type='mmdet.SingleRoIExtractor',
             # mmdet looks the operator up by this name.
-            roi_layer=dict(type='RoIAlign', output_size=7, sampling_ratio=2),
+            roi_layer=dict(type='RoIAlign', output_size=7, sampling_ratio=1),
             out_channels=32,
             featmap_strides=strides,
             finest_scale=12,
