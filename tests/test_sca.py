@@ -321,9 +321,9 @@ import mmmlc.models, mmmlc.evaluation
 from mmmlc.registry import MODELS
 from mmengine.registry import DefaultScope
 with DefaultScope.overwrite_default_scope('mmpretrain'):
-    from reuse_examples import MODELS as examples
-    for config in examples:
-        if 'SCA' not in config['type']:
+    import reuse_examples
+    for config in reuse_examples.MODELS:
+        if config['type'] not in reuse_examples.NEED_MMDET:
             MODELS.build(dict(config))
 there = [name for name, module in sys.modules.items() if module is not None]
 print([name for name in there if name.split('.')[0] == 'mmdet' or name == 'mmcv.ops'])
