@@ -100,8 +100,10 @@ val_evaluator = [
 ]
 test_evaluator = val_evaluator
 
+# Half of the baseline's batch: patches are many, and more steps fit into an epoch.
+train_dataloader = dict(batch_size=16)
+auto_scale_lr = dict(base_batch_size=16)
 optim_wrapper = dict(
-    optimizer=dict(_delete_=True, type='mmengine.SGD', lr=0.05, momentum=0.9, weight_decay=1e-4),
-    clip_grad=dict(max_norm=10),
+    optimizer=dict(_delete_=True, type='mmengine.AdamW', lr=2e-3, weight_decay=0.01)
 )
-param_scheduler = dict(eta_max=0.05)
+param_scheduler = dict(eta_max=2e-3)
