@@ -85,7 +85,7 @@ pipeline = [
     dict(type='mmmlc.PackInputs'),
 ]
 train_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type='mmengine.DefaultSampler', shuffle=True),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
@@ -42,7 +43,8 @@ def set_patches(
     located = located * (located > options['min_score'])
     found = detect(located, kept.boxes, **options)
     counts = found.counts.tolist()
-    images = found.counts.new_tensor(range(len(samples))).repeat_interleave(found.counts)
+    images = torch.arange(len(samples)).repeat_interleave(torch.tensor(counts))
+    images = images.to(found.boxes.device, non_blocking=True)
     columns = dict(
         regions=found.boxes,
         region_scores=found.scores,
