@@ -14,7 +14,7 @@ from mmmlc.dependencies import require_mmdet
 
 from .timing import median_ratio
 
-HEIGHT, WIDTH, CLASSES, REPEATS = 800, 1216, 80, 5
+HEIGHT, WIDTH, CLASSES, REPEATS = 480, 640, 80, 7
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 
 
