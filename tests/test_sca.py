@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from collections import OrderedDict
 
 import numpy as np
 import pytest
 import sca_references as naive
 import torch
+from mmengine.registry import DefaultScope
 from sca_lab import HEAD, MODEL, C, batch, build, needs_mmdet, sample_of
 
 from mmmlc.models.sca.relation import PatchRelation
@@ -36,6 +38,18 @@ def test_every_parameter_gets_a_gradient(heads):
         # A softmax does not see a constant added to all keys: its bias has no slope.
         moving = parameter.grad if 'in_proj_bias' not in name else parameter.grad[:16]
         assert moving.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize('scope', [None, 'mmpretrain', 'mmdet'])
+def test_backbone_of_mmdet_under_any_scope(scope, monkeypatch):
+    needs_mmdet()
+    backbone = MODEL['backbone'] | dict(type='mmdet.ResNet')
+    monkeypatch.setattr(DefaultScope, '_instance_dict', OrderedDict())
+    if scope is not None:
+        DefaultScope.get_instance('sca', scope_name=scope)
+    model = MODELS.build(MODEL | dict(backbone=backbone))
+    losses = model(*batch(), mode='loss')
+    assert total(model, losses).isfinite()
 
 
 def controlled_head(**options):
