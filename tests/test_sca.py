@@ -238,6 +238,17 @@ def test_whole_image_where_nothing_is_proposed():
     assert samples[0].pred_score.isfinite().all()
 
 
+@torch.no_grad()
+def test_memory_format_changes_nothing():
+    # mmcv's RoIAlign would read channels-last maps in the wrong order.
+    model = build(prior=0.3).eval()
+    inputs, samples = batch()
+    expected = model(inputs, samples)
+    model.to(memory_format=torch.channels_last)
+    found = model(inputs.to(memory_format=torch.channels_last), samples)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize('dtype', [torch.bfloat16])
 def test_mixed_precision(dtype):
     model = build(relation_heads=2).train()

@@ -186,8 +186,9 @@ class SCAHead(TunedThresholds, BaseModule):
         rows = torch.arange(len(boxes)).repeat_interleave(torch.tensor([len(x) for x in boxes]))
         flat = torch.cat(boxes).float()
         rois = torch.cat((rows.to(flat.device, non_blocking=True)[:, None].to(flat.dtype), flat), 1)
-        # bfloat16 has no RoIAlign on a CPU, and places whole pixels only up to 256.
-        maps = [x.float() for x in maps[: self.roi_extractor.num_inputs]]
+        # bfloat16 has no RoIAlign on a CPU, and places whole pixels only up to 256. mmcv's operator
+        # reads maps in the channels-last format as if they were contiguous, without a word.
+        maps = [x.float().contiguous() for x in maps[: self.roi_extractor.num_inputs]]
         with torch.autocast(flat.device.type, enabled=False):
             return self.roi_extractor(maps, rois).flatten(1)
 
