@@ -126,10 +126,10 @@ optim_wrapper = dict(
 param_scheduler = dict(
     type='mmengine.OneCycleLR',
     eta_max=5e-4,
-    total_steps=50,  # epochs; as many as max_epochs
+    total_steps=40,  # epochs; as many as max_epochs
     by_epoch=True,
     convert_to_iter_based=True,
 )
-train_cfg = dict(by_epoch=True, max_epochs=50, val_interval=25)
+train_cfg = dict(by_epoch=True, max_epochs=40, val_interval=20)
 val_cfg = dict()
 test_cfg = dict()
