@@ -7,7 +7,14 @@ data_root = 'data/coco128'
 model = dict(
     type='mmmlc.SCADNN',
     backbone=dict(type='mmpretrain.ResNet', depth=18, out_indices=(0, 1, 2, 3)),
-    neck=dict(type='mmdet.FPN', in_channels=[64, 128, 256, 512], out_channels=64, num_outs=4),
+    neck=dict(
+        type='mmdet.FPN',
+        in_channels=[64, 128, 256, 512],
+        out_channels=64,
+        num_outs=4,
+        # From scratch a pyramid trains faster with it.
+        norm_cfg=dict(type='mmengine.BN'),
+    ),
     patch_generator=dict(
         type='mmdet.RPNHead',
         in_channels=64,
@@ -121,15 +128,15 @@ val_evaluator = [
 test_evaluator = val_evaluator
 
 optim_wrapper = dict(
-    type='mmengine.OptimWrapper', optimizer=dict(type='mmengine.AdamW', lr=5e-4, weight_decay=0.0)
+    type='mmengine.OptimWrapper', optimizer=dict(type='mmengine.AdamW', lr=1e-3, weight_decay=0.0)
 )
 param_scheduler = dict(
     type='mmengine.OneCycleLR',
-    eta_max=5e-4,
-    total_steps=40,  # epochs; as many as max_epochs
+    eta_max=1e-3,
+    total_steps=30,  # epochs; as many as max_epochs
     by_epoch=True,
     convert_to_iter_based=True,
 )
-train_cfg = dict(by_epoch=True, max_epochs=40, val_interval=20)
+train_cfg = dict(by_epoch=True, max_epochs=30, val_interval=15)
 val_cfg = dict()
 test_cfg = dict()
