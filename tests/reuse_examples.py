@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import sca_lab
 from mmengine.config import Config
 from small_data import write_coco, write_image, write_proposals, write_voc
 
@@ -68,13 +69,17 @@ MODELS = [
     dict(type='mmmlc.AsymmetricLoss'),
     dict(type='mmmlc.EuclideanSoftmaxLoss'),
     dict(type='mmmlc.RegionConstraintLoss'),
+    sca_lab.MODEL,
+    sca_lab.HEAD,
 ]
+NEED_MMDET = ('mmmlc.SCADNN', 'mmmlc.SCAHead')
 DATA_SAMPLERS = [dict(type='mmmlc.TotalBatchSampler', sampler=range(8), batch_size=4)]
 METRICS = [
     dict(type='mmmlc.MultiLabelMetric'),
     dict(type='mmmlc.VOCServerFiles', out_dir='files'),
     dict(type='mmmlc.ValidationLoss'),
     dict(type='mmmlc.WeakDetectionMetric', style='coco'),
+    dict(type='mmmlc.PatchIoU'),
 ]
 HOOKS = [
     dict(type='mmmlc.VocabularyHook'),

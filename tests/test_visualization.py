@@ -144,3 +144,28 @@ def test_curves(tmp_path):
     assert np.asarray(Image.open(tmp_path / 'curves.png').convert('L')).std() > 5
     with pytest.raises(FileNotFoundError, match='expected a training log'):
         read_scalars(tmp_path / 'missing', 'loss')
+
+
+def make_located_sample() -> DataSample:
+    """Two objects, the second with a low score, and their contexts."""
+    sample = DataSample().set_pred_score(torch.tensor([0.9, 0.1, 0.2])).set_pred_label([0])
+    fields = dict(
+        regions_original=[[30.0, 30, 60, 60], [5, 5, 10, 10]],
+        contexts_original=[[15.0, 15, 75, 75], [0, 0, 20, 20]],
+        region_scores=[0.8, 0.3],
+        region_labels=[0, 1],
+    )
+    for name, value in fields.items():
+        sample.set_field(torch.tensor(value), name)
+    return sample
+
+
+def test_objects_and_their_contexts():
+    image = Image.new('RGB', (100, 100))
+    picture = draw_prediction(image, make_located_sample(), CLASSES)
+    np.testing.assert_allclose(drawn(picture, 0), [15, 15, 75, 75], atol=1)
+    pixels = np.asarray(picture)[:MIN_SIDE] == class_colour(0)
+    row = pixels.all(-1)[round(45 * MIN_SIDE / 100)]  # through the middle of both
+    assert row.sum() == 2 * 1 + 2 * 3  # thin lines of the context, thick ones of the object
+    assert not len(drawn(picture, 1))
+    assert len(drawn(draw_prediction(image, make_located_sample(), CLASSES, 0.2), 1))

@@ -24,6 +24,7 @@ SUITES = (
     'metrics',
     'parts',
     'rdal',
+    'sca',
     'views',
     'proposals',
 )

@@ -25,7 +25,7 @@ class RegionPictureHook(Hook):
         out_dir: Folder of the pictures, ``<index>_<image name>.jpg``.
         max_images: Stop after this many per process; None draws all.
         min_score: Regions are drawn where the fused score of their class exceeds it. The paper's
-            Fig. 6 uses 0.6.
+            Fig. 6 uses 0.6. Objects of SCA-DNN are drawn where their own score exceeds it.
         min_local: And where its local score exceeds this.
         proposals: File of ``tools/extract_proposals.py``: its five best proposals, after NMS at
             0.7, are drawn beside the regions (RDAL, Fig. 5).

@@ -20,6 +20,7 @@ from .rdal import (
     RecurrentAttentionHead,
     RegionConstraintLoss,
 )
+from .sca import SCADNN, SCAHead
 from .timm_features import TIMMFeatureMap
 from .vgg_head import VGGHead
 from .views import TenViews
@@ -43,6 +44,8 @@ __all__ = [
     'RecurrentAttentionHead',
     'RegionConstraintLoss',
     'RoIFeatureLoss',
+    'SCADNN',
+    'SCAHead',
     'TIMMFeatureMap',
     'TenViews',
     'VGGHead',

@@ -195,6 +195,7 @@ class Detections(NamedTuple):
     scores: Tensor  # (M,)
     labels: Tensor  # (M,) classes
     counts: Tensor  # (B,) how many of the M belong to each image
+    regions: Tensor  # (M,) which of the image's R each box is
 
 
 @torch.no_grad()
@@ -234,7 +235,7 @@ def detect(
     kept = batched_nms(chosen, values, image * num_classes + label, iou)
     kept = _limit(kept, image, leading, max(top, num_classes))
     counts = image[kept].bincount(minlength=len(flat))
-    return Detections(chosen[kept], values[kept], label[kept], counts)
+    return Detections(chosen[kept], values[kept], label[kept], counts, region[kept])
 
 
 def _limit(kept: Tensor, image: Tensor, leading: Tensor, top: int) -> Tensor:

@@ -49,8 +49,9 @@ def draw_prediction(
     With the scores of two streams (MCAR) a region is drawn where its class has a local score above
     ``min_local`` and a final score above ``min_score``, and labelled "class global/final". With
     ``region_scores`` (RDAL, WSDDN) the first ten regions are drawn, numbered in the order of the
-    visits or of the scores, with their class and its score there. Of several views only the central
-    one's regions are drawn.
+    visits or of the scores, with their class and its score there. With ``contexts_original``, too
+    (SCA-DNN), those whose score is above ``min_score``, in the colour of their class, each with its
+    context patch in thin lines. Of several views only the central one's regions are drawn.
     Below the image: the predicted labels, best first, and the true ones when the sample has them.
 
     Args:
@@ -70,7 +71,9 @@ def draw_prediction(
     size = tuple(round(side * scale) for side in image.size)
     picture = image.convert('RGB').resize(size, Image.Resampling.LANCZOS)
     copy = picture.copy()
-    if 'regions_original' in sample and 'region_scores' in sample:
+    if 'contexts_original' in sample:
+        _draw_with_contexts(picture, sample, classes, scale, min_score)
+    elif 'regions_original' in sample and 'region_scores' in sample:
         _draw_in_order(picture, sample, classes, scale)
     elif 'regions_original' in sample and 'local_score' in sample:
         _draw_regions(picture, sample, classes, scale, min_score, min_local)
@@ -114,6 +117,26 @@ def _draw_in_order(
     best = zip(labels, scores, strict=True)
     texts = [f'{k} {classes[label]} {score:.2f}' for k, (label, score) in enumerate(best, 1)]
     _draw_boxes(picture, boxes, texts, [class_colour(k) for k in range(len(boxes))])
+
+
+def _draw_with_contexts(
+    picture: Image.Image,
+    sample: DataSample,
+    classes: Sequence[str],
+    scale: float,
+    min_score: float,
+) -> None:
+    shown = (sample.region_scores > min_score).nonzero()[:MAX_REGIONS, 0]
+    boxes = (sample.regions_original[shown] * scale).tolist()
+    labels, scores = sample.region_labels[shown].tolist(), sample.region_scores[shown].tolist()
+    colours = [class_colour(label) for label in labels]
+    draw = ImageDraw.Draw(picture)
+    contexts = (sample.contexts_original[shown] * scale).tolist()
+    for box, colour in zip(contexts, colours, strict=True):
+        draw.rectangle(box, outline=colour, width=1)
+    best = zip(labels, scores, strict=True)
+    texts = [f'{classes[label]} {score:.2f}' for label, score in best]
+    _draw_boxes(picture, boxes, texts, colours)
 
 
 def _central(sample: DataSample) -> slice | Tensor:
