@@ -2,7 +2,14 @@
 
 from mmmlc.evaluation.detection import WeakDetectionMetric
 from mmmlc.evaluation.multilabel import MultiLabelMetric
+from mmmlc.evaluation.proposals import ProposalMetric
 from mmmlc.evaluation.validation_loss import ValidationLoss
 from mmmlc.evaluation.voc_server import VOCServerFiles
 
-__all__ = ['MultiLabelMetric', 'VOCServerFiles', 'ValidationLoss', 'WeakDetectionMetric']
+__all__ = [
+    'MultiLabelMetric',
+    'ProposalMetric',
+    'VOCServerFiles',
+    'ValidationLoss',
+    'WeakDetectionMetric',
+]
