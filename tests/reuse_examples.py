@@ -75,6 +75,7 @@ METRICS = [
     dict(type='mmmlc.VOCServerFiles', out_dir='files'),
     dict(type='mmmlc.ValidationLoss'),
     dict(type='mmmlc.WeakDetectionMetric', style='coco'),
+    dict(type='mmmlc.ProposalMetric'),
 ]
 HOOKS = [
     dict(type='mmmlc.VocabularyHook'),

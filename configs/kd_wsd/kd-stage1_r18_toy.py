@@ -34,7 +34,12 @@ model = dict(
         ),
     ),
     losses=dict(
-        features=dict(type='mmmlc.RoIFeatureLoss', student_channels=64, teacher_channels=64),
+        features=dict(
+            type='mmmlc.RoIFeatureLoss',
+            student_channels=64,
+            teacher_channels=64,
+            weight=0.1,  # about 100 at the start without it, too much for this learning rate
+        ),
     ),
     update='backbone',
     label_weight=0.0,
