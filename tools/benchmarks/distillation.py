@@ -12,7 +12,6 @@ import torch
 from mmengine.optim import OptimWrapper
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
-from torch import nn
 
 from mmmlc.models import WSDDN
 
@@ -23,6 +22,12 @@ DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 TRAINED_SIZE = 480  # of the teacher in its own training
 BACKBONE = dict(type='mmpretrain.ResNet', depth=18, strides=(1, 2, 2, 1))
 PREPROCESSOR = dict(type='mmpretrain.ClsDataPreprocessor', mean=[127.5] * 3, std=[64.0] * 3)
+STUDENT = dict(
+    type='mmpretrain.ImageClassifier',
+    backbone=BACKBONE,
+    head=dict(type='mmmlc.MultiLabelConvHead', num_classes=CLASSES, in_channels=512),
+    data_preprocessor=PREPROCESSOR,
+)
 STAGES = {
     'stage1': dict(
         losses=dict(
@@ -92,10 +97,11 @@ def teacher_ratio() -> tuple[float, float]:
 
 def step_ratio(options: dict) -> float:
     """Time of a training step with the teacher over those of student and teacher by themselves."""
-    student = _student()
+    student = MODELS.build(STUDENT).to(DEVICE).train()
     distiller = MODELS.build(
-        dict(type='mmmlc.Distiller', student=_student(), student_size=SIZE, **options)
-    ).to(DEVICE)
+        dict(type='mmmlc.Distiller', student=STUDENT, student_size=SIZE, **options)
+    )
+    distiller.to(DEVICE).train()
     teacher = _teacher(BACKBONE, width=1024)
     distiller.set_teacher(teacher)
     optimizers = [OptimWrapper(torch.optim.SGD(m.parameters(), 1e-6)) for m in (student, distiller)]
@@ -119,19 +125,6 @@ def _teacher(backbone: dict, width: int | None) -> WSDDN:
         type='mmmlc.WSDDN', backbone=backbone, head=head, data_preprocessor=dict(PREPROCESSOR)
     )
     return MODELS.build(model)
-
-
-def _student() -> nn.Module:
-    head = dict(type='mmmlc.MultiLabelConvHead', num_classes=CLASSES, in_channels=512)
-    model = MODELS.build(
-        dict(
-            type='mmpretrain.ImageClassifier',
-            backbone=BACKBONE,
-            head=head,
-            data_preprocessor=dict(PREPROCESSOR),
-        )
-    )
-    return model.to(DEVICE).train()
 
 
 def _batch(size: int) -> dict:
