@@ -55,7 +55,7 @@ custom_hooks = [
     dict(
         type='mmmlc.TeacherHook',
         config='configs/kd_wsd/teacher_r18_toy.py',
-        checkpoint='work_dirs/teacher_r18_toy/epoch_2.pth',
+        checkpoint='work_dirs/teacher_r18_toy/epoch_1.pth',
     ),
 ]
 

@@ -80,12 +80,12 @@ param_scheduler = [
     dict(
         type='mmengine.CosineAnnealingLR',
         eta_min=0,
-        T_max=2,  # epochs; as many as max_epochs
+        T_max=1,  # epochs; as many as max_epochs
         by_epoch=True,
         convert_to_iter_based=True,
     ),
 ]
 
-train_cfg = dict(by_epoch=True, max_epochs=2, val_interval=1)
+train_cfg = dict(by_epoch=True, max_epochs=1, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
