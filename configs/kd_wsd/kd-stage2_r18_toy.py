@@ -1,5 +1,5 @@
 # KD-WSD, stage 2 on ToyScenes, from the student of kd-stage1_r18_toy.py. Stage 2 alone (Table 4):
-# model.student.init_cfg=None param_scheduler.eta_max=0.5.
+# model.student.init_cfg=None.
 _base_ = [
     '../_base_/toy_scenes.py',
     '../_base_/toy_schedule.py',
@@ -67,10 +67,6 @@ train_pipeline = [
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 
-# Less than from scratch, where it is 0.5: what stage 1 has learnt is to stay.
-optim_wrapper = dict(
-    optimizer=dict(lr=0.1),
-    paramwise_cfg=dict(custom_keys={'temperature': dict(decay_mult=0.0)}),
-)
-param_scheduler = dict(eta_max=0.1, total_steps=3)
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'temperature': dict(decay_mult=0.0)}))
+param_scheduler = dict(total_steps=3)
 train_cfg = dict(max_epochs=3)
