@@ -80,6 +80,7 @@ METRICS = [
     dict(type='mmmlc.ValidationLoss'),
     dict(type='mmmlc.WeakDetectionMetric', style='coco'),
     dict(type='mmmlc.PatchIoU'),
+    dict(type='mmmlc.ProposalMetric'),
 ]
 HOOKS = [
     dict(type='mmmlc.VocabularyHook'),

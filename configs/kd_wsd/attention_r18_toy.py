@@ -43,7 +43,7 @@ model = dict(
         ),
         attention=dict(type='mmmlc.AttentionTransferLoss'),
     ),
-    teacher_size=192,
+    teacher_size=144,
 )
 custom_hooks = [
     dict(type='mmmlc.VocabularyHook'),
@@ -51,7 +51,7 @@ custom_hooks = [
     dict(
         type='mmmlc.TeacherHook',
         config='configs/kd_wsd/teacher_r18_toy.py',
-        checkpoint='work_dirs/teacher_r18_toy/epoch_5.pth',
+        checkpoint='work_dirs/teacher_r18_toy/epoch_1.pth',
         options={'model.backbone.out_indices': (0, 1, 2)},
     ),
 ]
@@ -63,3 +63,6 @@ train_pipeline = [
     dict(type='mmmlc.PackInputs'),
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+
+param_scheduler = dict(total_steps=3)
+train_cfg = dict(max_epochs=3)

@@ -41,7 +41,7 @@ model = dict(
             weight=0.05,  # the head's loss here is the mean over 20 classes
         ),
     ),
-    teacher_size=192,
+    teacher_size=144,
 )
 custom_hooks = [
     dict(type='mmmlc.VocabularyHook'),
@@ -49,7 +49,7 @@ custom_hooks = [
     dict(
         type='mmmlc.TeacherHook',
         config='configs/kd_wsd/teacher_r18_toy.py',
-        checkpoint='work_dirs/teacher_r18_toy/epoch_5.pth',
+        checkpoint='work_dirs/teacher_r18_toy/epoch_1.pth',
     ),
 ]
 
@@ -60,3 +60,6 @@ train_pipeline = [
     dict(type='mmmlc.PackInputs'),
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+
+param_scheduler = dict(total_steps=3)
+train_cfg = dict(max_epochs=3)

@@ -34,11 +34,16 @@ model = dict(
         ),
     ),
     losses=dict(
-        features=dict(type='mmmlc.RoIFeatureLoss', student_channels=64, teacher_channels=64),
+        features=dict(
+            type='mmmlc.RoIFeatureLoss',
+            student_channels=64,
+            teacher_channels=64,
+            weight=0.1,  # about 100 at the start without it, too much for this learning rate
+        ),
     ),
     update='backbone',
     label_weight=0.0,
-    teacher_size=192,
+    teacher_size=144,
 )
 custom_hooks = [
     dict(type='mmmlc.VocabularyHook'),
@@ -46,7 +51,7 @@ custom_hooks = [
     dict(
         type='mmmlc.TeacherHook',
         config='configs/kd_wsd/teacher_r18_toy.py',
-        checkpoint='work_dirs/teacher_r18_toy/epoch_5.pth',
+        checkpoint='work_dirs/teacher_r18_toy/epoch_1.pth',
     ),
 ]
 
@@ -60,3 +65,5 @@ train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = None
 val_evaluator = None
 val_cfg = None
+param_scheduler = dict(total_steps=2)
+train_cfg = dict(max_epochs=2)

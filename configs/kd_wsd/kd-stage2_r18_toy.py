@@ -36,7 +36,7 @@ model = dict(
         init_cfg=dict(
             # mmengine knows this one type without scope only.
             type='Pretrained',
-            checkpoint='work_dirs/kd-stage1_r18_toy/student_epoch_5.pth',
+            checkpoint='work_dirs/kd-stage1_r18_toy/student_epoch_2.pth',
         ),
     ),
     losses=dict(
@@ -47,7 +47,7 @@ model = dict(
             weight=0.05,  # lambda = 1: the head's loss here is the mean over 20 classes
         ),
     ),
-    teacher_size=192,
+    teacher_size=144,
 )
 custom_hooks = [
     dict(type='mmmlc.VocabularyHook'),
@@ -55,7 +55,7 @@ custom_hooks = [
     dict(
         type='mmmlc.TeacherHook',
         config='configs/kd_wsd/teacher_r18_toy.py',
-        checkpoint='work_dirs/teacher_r18_toy/epoch_5.pth',
+        checkpoint='work_dirs/teacher_r18_toy/epoch_1.pth',
     ),
 ]
 
@@ -66,3 +66,7 @@ train_pipeline = [
     dict(type='mmmlc.PackInputs'),
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'temperature': dict(decay_mult=0.0)}))
+param_scheduler = dict(total_steps=3)
+train_cfg = dict(max_epochs=3)
