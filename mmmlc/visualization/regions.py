@@ -51,9 +51,9 @@ def draw_prediction(
     ``min_local`` and a final score above ``min_score``, and labelled "class global/final". With
     ``region_scores`` (RDAL, WSDDN) the first ten regions are drawn, numbered in the order of the
     visits or of the scores, with their class and its score there; those that score less than 0.005
-    are left out, unless it is the first. With ``contexts_original``, too (SCA-DNN), those whose score
-    is above ``min_score``, in the colour of their class, each with its context patch in thin lines.
-    Of several views only the central one's regions are drawn.
+    are left out, unless it is the first. With ``contexts_original``, too (SCA-DNN), those are drawn
+    whose score is above ``min_score``, in the colour of their class, each with its context patch in
+    thin lines. Of several views only the central one's regions are drawn.
     Below the image: the predicted labels, best first, and the true ones when the sample has them.
 
     Args:
