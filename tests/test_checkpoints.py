@@ -61,10 +61,14 @@ TOOLS = {
     'mine': lambda config, file: (
         'mine_parts.py', mining(config), config.with_name('parts.npz'), '--checkpoint', file,
     ),
+    'ridges': lambda config, file: (
+        'ridge_table.py', config, config.with_name('parts.npz'), '--checkpoint', file,
+    ),
     'convert': lambda config, file: (
         'convert_mcar_checkpoint.py', file, config.with_name('converted.pth'),
     ),
 }  # fmt: skip
+MSDPD = {'mine', 'ridges'}  # they need another model
 PAYLOADS = [plain_call, call_by_getattr]
 
 
@@ -128,7 +132,7 @@ def test_hostile_file_is_refused(monkeypatch, tmp_path, config, tool, payload):
     assert not config.with_name('converted.pth').exists()
 
 
-@pytest.mark.parametrize('tool', sorted(TOOLS.keys() - {'mine'}))  # it needs another model
+@pytest.mark.parametrize('tool', sorted(TOOLS.keys() - MSDPD))
 def test_old_file_needs_trust(monkeypatch, tmp_path, config, trained, tool):
     checkpoint = torch.load(trained, weights_only=False)
     checkpoint['meta']['args'] = SimpleNamespace(lr=0.1)
