@@ -50,10 +50,10 @@ def draw_prediction(
     With the scores of two streams (MCAR) a region is drawn where its class has a local score above
     ``min_local`` and a final score above ``min_score``, and labelled "class global/final". With
     ``region_scores`` (RDAL, WSDDN) the first ten regions are drawn, numbered in the order of the
-    visits or of the scores, with their class and its score there; those that score less than 0.005
-    are left out, unless it is the first. With ``contexts_original``, too (SCA-DNN), those are drawn
-    whose score is above ``min_score``, in the colour of their class, each with its context patch in
-    thin lines. Of several views only the central one's regions are drawn.
+    visits or of the scores, with their class and its score there; in the order of the scores those
+    below 0.005 are left out, unless it is the first. With ``contexts_original``, too (SCA-DNN), the
+    regions whose score is above ``min_score`` are drawn in the colour of their class, each with its
+    context patch in thin lines. Of several views only the central one's regions are drawn.
     Below the image: the predicted labels, best first, and the true ones when the sample has them.
 
     Args:
@@ -118,7 +118,9 @@ def _draw_in_order(
     boxes, labels, scores = (field[_central(sample)][:MAX_REGIONS].tolist() for field in fields)
     best = zip(labels, scores, strict=True)
     texts = [f'{k} {classes[label]} {score:.2f}' for k, (label, score) in enumerate(best, 1)]
-    shown = [k for k, score in enumerate(scores) if k == 0 or score >= MIN_REGION_SCORE]
+    # Detections come best first. Regions that were visited one after the other are all shown.
+    ranked = scores == sorted(scores, reverse=True)
+    shown = [k for k, x in enumerate(scores) if k == 0 or not ranked or x >= MIN_REGION_SCORE]
     boxes, texts = [boxes[k] for k in shown], [texts[k] for k in shown]
     _draw_boxes(picture, boxes, texts, [class_colour(k) for k in shown])
 
