@@ -8,8 +8,8 @@ import torch
 from mmpretrain.structures import DataSample
 
 from mmmlc.models import MsDPDHead
-from mmmlc.models.msdpd import PartDetectors
-from mmmlc.ops.task_driven import task_driven_pool
+from mmmlc.models.part_detectors import PartDetectors
+from mmmlc.ops.task_driven import iterate_task_driven, task_driven_pool
 
 
 def make_head(**options) -> MsDPDHead:
@@ -105,6 +105,23 @@ def test_phi_of_a_test_image_knows_no_labels():
     torch.testing.assert_close(scale(features[0]).phi, expected)
 
 
+@pytest.mark.parametrize(
+    'solver', ['cholesky', 'conjugate_gradients', dict(type='closed', tolerance=1e-9)]
+)
+def test_solvers_of_the_closed_form_agree(solver):
+    features = make_features()[0]
+    scale, other = PartDetectors(4, 6), PartDetectors(4, 6, solver=solver)
+    other.load_state_dict(scale.state_dict())
+    torch.testing.assert_close(other(features).phi, scale(features).phi)
+
+
+def test_iterative_solver_takes_its_options():
+    solver = dict(type='iterative', learning_rate=0.02, steps=3)
+    scale, features = PartDetectors(4, 6, solver=solver), make_features()[0]
+    expected = iterate_task_driven(scale.maps(features), scale.ridge, 0.02, 3)
+    torch.testing.assert_close(scale(features).phi, expected, rtol=0, atol=0)
+
+
 def test_left_over_detectors_are_masked_out():
     scale = PartDetectors(4, 6)
     weight, bias = torch.randn(2, 4), torch.randn(2)
@@ -161,6 +178,12 @@ def test_wrong_options():
         make_head(num_parts=(6,))
     with pytest.raises(ValueError, match="training='end_to_end' needs head.solver='closed'"):
         make_head(solver='iterative')
+    with pytest.raises(ValueError, match="training='end_to_end' needs head.solver='closed'"):
+        make_head(solver=dict(type='iterative', steps=3))
+    with pytest.raises(ValueError, match="head.solver is 'exact', expected one of 'closed'"):
+        make_head(solver='exact')
+    with pytest.raises(ValueError, match="type 'iterative' got 'rate', expected none but: learn"):
+        PartDetectors(4, 6, solver=dict(type='iterative', rate=0.1))
     with pytest.raises(ValueError, match="head.prediction is 'scale4', expected one of 'fused'"):
         make_head(prediction='scale4')
     with pytest.raises(ValueError, match='returns 1 maps, model.head.indices asks for number 1'):

@@ -9,130 +9,20 @@ B: images, C: classes, K: part detectors, D: channels, M: locations of a map, t:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from mmengine.model import BaseModule
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
 from mmmlc.ops.checks import check_choice
-from mmmlc.ops.parts import part_loss, part_probabilities
-from mmmlc.ops.task_driven import iterate_task_driven, task_driven_objective, task_driven_pool
+from mmmlc.ops.parts import part_loss
+from mmmlc.ops.task_driven import task_driven_objective
 from mmmlc.registry import MODELS
 
+from .part_detectors import PartDetectors, Parts, solver_options
 from .samples import set_predictions, stack_targets
 from .thresholds import TunedThresholds
-
-PART_POOLINGS = ('task_driven', 'average', 'max')
-
-
-class Parts(NamedTuple):
-    """Part maps of one scale and what is pooled from them."""
-
-    maps: Tensor  # O (B, K, M)
-    phi: Tensor  # (B, K) as pooled, of which J2 speaks
-    feature: Tensor  # (B, K) phi brought to the length sqrt(K), for the classifier
-
-
-class PartDetectors(BaseModule):
-    """Part detectors of one scale and their pooling (Eq. 2 and 6).
-
-    Args:
-        in_channels: D.
-        num_parts: K; 0 pools the raw map instead (the ablation "without part detectors").
-        pooling: ``'task_driven'``, ``'average'`` or ``'max'`` (Table 4).
-        ridge: r of the task-driven pooling, relative to M. See :func:`task_driven_pool`.
-        solver: ``'closed'`` form or ``'iterative'``, the paper's gradient descent.
-        solver_rate: Learning rate of the iteration.
-        solver_steps: Its number of steps.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        num_parts: int,
-        pooling: str = 'task_driven',
-        ridge: float = 0.01,
-        solver: str = 'closed',
-        solver_rate: float = 0.01,
-        solver_steps: int = 100,
-    ):
-        super().__init__()
-        check_choice('head.pooling', pooling, PART_POOLINGS)
-        check_choice('head.solver', solver, ('closed', 'iterative'))
-        if not ridge > 0:
-            raise ValueError(f'head.ridge is {ridge}, expected a positive number')
-        self.in_channels = in_channels
-        self.num_parts = num_parts
-        self.pooling = pooling
-        self.ridge = ridge
-        self.solver = solver
-        self.solver_rate = solver_rate
-        self.solver_steps = solver_steps
-        if num_parts:
-            self.weight = nn.Parameter(torch.empty(num_parts, in_channels))
-            self.bias = nn.Parameter(torch.zeros(num_parts))
-            nn.init.normal_(self.weight, std=0.01)
-            self.register_buffer('used', torch.ones(num_parts, dtype=torch.bool))
-
-    @property
-    def out_channels(self) -> int:
-        """Length of the pooled feature."""
-        return self.num_parts or self.in_channels
-
-    @torch.no_grad()
-    def set_detectors(self, weight: Tensor, bias: Tensor) -> None:
-        """Take mined detectors (K', D) and (K',); the K - K' left over are masked out.
-
-        Raises:
-            ValueError: for more detectors than ``num_parts``, or another number of channels.
-        """
-        found, channels = weight.shape
-        if found > self.num_parts or channels != self.in_channels:
-            raise ValueError(
-                f'{found} mined detectors of {channels} channels, this scale has room for '
-                f'{self.num_parts} of {self.in_channels}'
-            )
-        self.weight.zero_()[:found] = weight
-        self.bias.zero_()[:found] = bias
-        self.used.zero_()[:found] = True
-
-    def maps(self, features: Tensor) -> Tensor:
-        """Part maps O (B, K, M) of a feature map (B, D, h, w), or of no parts: unit vectors."""
-        flat = features.flatten(2)
-        if not self.num_parts:
-            # Dot products of raw activations have no common scale; those of unit vectors have.
-            return F.normalize(flat.float(), dim=1) if self.pooling == 'task_driven' else flat
-        return part_probabilities(flat, self.weight, self.bias, self.used)
-
-    def pool(self, maps: Tensor) -> Tensor:
-        """Phi (B, K) of maps (B, K, M)."""
-        if self.pooling == 'average':
-            return maps.mean(2)
-        if self.pooling == 'max':
-            return maps.amax(2)
-        if self.solver == 'closed':
-            return task_driven_pool(maps, self.ridge)
-        return iterate_task_driven(maps, self.ridge, self.solver_rate, self.solver_steps)
-
-    def normalise(self, phi: Tensor) -> Tensor:
-        """Phi with length sqrt(K): as long as the all-ones vector, whatever the ridge."""
-        if not self.num_parts:
-            return F.normalize(phi.float(), dim=1) * self.in_channels**0.5
-        return F.normalize(phi.float(), dim=1) * self.used.sum().sqrt()
-
-    def forward(self, features: Tensor) -> Parts:
-        """Parts of a feature map (B, D, h, w)."""
-        if features.ndim != 4 or features.shape[1] != self.in_channels:
-            raise ValueError(
-                f'features have the shape {tuple(features.shape)}, expected a map '
-                f'(B, {self.in_channels}, h, w) (model.head.in_channels)'
-            )
-        maps = self.maps(features)
-        phi = self.pool(maps)
-        return Parts(maps, phi, self.normalise(phi))
 
 
 @MODELS.register_module()
@@ -150,8 +40,8 @@ class MsDPDHead(TunedThresholds, BaseModule):
         plain_index: Which map it reads; the last by default.
         pooling: ``'task_driven'``, ``'average'`` or ``'max'``.
         ridge: r of the pooling relative to M; one for all scales or one for each.
-        solver: ``'closed'`` or ``'iterative'``, see :class:`PartDetectors`. The iteration carries
-            no gradient to the detectors.
+        solver: A name or a dict, see :class:`PartDetectors`. The paper's iteration carries no
+            gradient to the detectors.
         training: ``'end_to_end'``, through the closed form; or ``'alternating'``, the paper's:
             phi is updated from J1 + J2 with the detectors fixed, then the detectors from J2 and J3
             and the classifiers from J1 with phi fixed. The backbone learns from the plain scale
@@ -178,7 +68,7 @@ class MsDPDHead(TunedThresholds, BaseModule):
         plain_index: int = -1,
         pooling: str = 'task_driven',
         ridge: float | Sequence[float] = 0.01,
-        solver: str = 'closed',
+        solver: str | dict = 'closed',
         training: str = 'end_to_end',
         phi_steps: int = 1,
         phi_rate: float = 0.01,
@@ -200,7 +90,7 @@ class MsDPDHead(TunedThresholds, BaseModule):
                 raise ValueError(
                     f'head.{name} has {len(values)} values, head.in_channels has {count} scales'
                 )
-        if training == 'end_to_end' and solver == 'iterative':
+        if training == 'end_to_end' and solver_options(solver)[0] == 'iterative':
             raise ValueError(
                 "head.training='end_to_end' needs head.solver='closed': the iteration carries no "
                 'gradient to the detectors'

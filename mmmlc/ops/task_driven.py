@@ -12,35 +12,62 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .checks import check_choice
+from .conjugate_gradients import factorise, solve_ridge
 
-def task_driven_pool(parts: Tensor, ridge: float = 1.0) -> Tensor:
+SOLVERS = ('auto', 'cholesky', 'conjugate_gradients')
+# Below this many detectors or locations a factorisation costs less than the iterations' overhead.
+SMALLEST_ITERATED = 128
+
+
+def task_driven_pool(
+    parts: Tensor, ridge: float = 1.0, solver: str = 'auto', tolerance: float | None = None
+) -> Tensor:
     """Pool part maps in closed form: argmin ``|O^T phi - 1|^2 + r |phi|^2`` with r = ridge * M.
 
-    Differentiable once, so that a network can be trained end to end through it. The system solved
-    is the smaller of K x K and M x M; the gradient takes one more solve with the same factor.
+    Differentiable once, so that a network can be trained end to end through it; the gradient takes
+    one more solve of the same system.
 
     Args:
         parts: (B, K, M) part probabilities O in [0, 1].
         ridge: r relative to M, positive. Towards 0 the result is all ones where M >= K, towards
             infinity it is average pooling in direction.
+        solver: ``'cholesky'`` factorises the smaller of the K x K and M x M systems.
+            ``'conjugate_gradients'`` (:func:`solve_ridge`) does not form it. ``'auto'`` takes these
+            on a CPU, but for small systems, and Cholesky on a GPU, which they would make wait.
+        tolerance: Where conjugate gradients end: the relative gap that the objective may have to
+            its minimum. The default is the rounding of the type: 1e-12 for float32.
 
     Returns:
         phi (B, K), float32 (float64 for such parts), also under AMP.
 
     Raises:
-        ValueError: for a ridge that is not positive, or parts of another number of dimensions.
+        ValueError: for a ridge or tolerance that is not positive, another solver, or parts of
+            another number of dimensions.
 
     Examples:
         >>> task_driven_pool(torch.tensor([[[1.0, 1.0], [0.0, 0.0]]]), ridge=1.0)
         tensor([[0.5000, 0.0000]])
     """
     check_parts(parts, ridge)
+    check_choice('solver', solver, SOLVERS)
+    if not (tolerance is None or tolerance > 0):
+        raise ValueError(f'tolerance is {tolerance}, expected a positive number')
     with torch.autocast(parts.device.type, enabled=False):
         parts = _at_least_float32(parts)
-        return _ClosedForm.apply(parts, ridge * parts.shape[2])
+        strength = ridge * parts.shape[2]
+        if solver == 'cholesky' or solver == 'auto' and not _gains_from_iterations(parts):
+            return _Factorised.apply(parts, strength)
+        if tolerance is None:
+            tolerance = 100 * torch.finfo(parts.dtype).eps ** 2
+        return _Iterated.apply(parts, strength, tolerance)
 
 
-class _ClosedForm(torch.autograd.Function):
+def _gains_from_iterations(parts: Tensor) -> bool:
+    return parts.device.type == 'cpu' and min(parts.shape[1:]) >= SMALLEST_ITERATED
+
+
+class _Factorised(torch.autograd.Function):
     """``(O O^T + s I)^-1 O 1``; its gradient takes one more solve with the same factor.
 
     Back-propagation through the products and the factorisation would cost several times the
@@ -50,12 +77,12 @@ class _ClosedForm(torch.autograd.Function):
     @staticmethod
     def forward(ctx, parts: Tensor, strength: float) -> Tensor:
         if parts.shape[1] <= parts.shape[2]:
-            factor = _factor(parts @ parts.mT, strength)
+            factor = factorise(parts @ parts.mT, strength)
             phi = torch.cholesky_solve(parts.sum(2, keepdim=True), factor)
             if ctx.needs_input_grad[0]:
-                ctx.save_for_backward(parts, factor, phi, 1 - parts.mT @ phi)
+                ctx.save_for_backward(parts, factor, phi, 1 - (phi.mT @ parts).mT)
         else:
-            factor = _factor(parts.mT @ parts, strength)
+            factor = factorise(parts.mT @ parts, strength)
             ones = parts.new_ones(len(parts), parts.shape[2], 1)
             dual = torch.cholesky_solve(ones, factor)  # the residual divided by s
             phi = parts @ dual
@@ -69,18 +96,36 @@ class _ClosedForm(torch.autograd.Function):
         gradient = gradient[..., None]
         if parts.shape[1] <= parts.shape[2]:
             left = torch.cholesky_solve(gradient, factor)
-            right = parts.mT @ left
+            right = left.mT @ parts
         else:
-            right = torch.cholesky_solve(parts.mT @ gradient, factor)
-            left = gradient - parts @ right
-        return torch.baddbmm(left @ dual.mT, phi, right.mT, alpha=-1), None
+            right = torch.cholesky_solve((gradient.mT @ parts).mT, factor).mT
+            left = gradient - (right @ parts.mT).mT
+        return _rank_two(left, dual.mT, phi, right), None
 
 
-def _factor(gram: Tensor, strength: float) -> Tensor:
-    """Cholesky factor of ``gram + strength I``, which is positive definite; changes ``gram``."""
-    gram.diagonal(dim1=-2, dim2=-1).add_(strength)
-    # check_errors would make the CPU wait for the GPU.
-    return torch.linalg.cholesky_ex(gram).L
+class _Iterated(torch.autograd.Function):
+    """The same by conjugate gradients."""
+
+    @staticmethod
+    def forward(ctx, parts: Tensor, strength: float, tolerance: float) -> Tensor:
+        locations = float(parts.shape[2])
+        phi = solve_ridge(parts, parts.sum(2), strength, locations, tolerance)
+        ctx.save_for_backward(parts, phi)
+        ctx.strength, ctx.tolerance = strength, tolerance
+        return phi
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        parts, phi = ctx.saved_tensors
+        left = solve_ridge(parts, gradient, ctx.strength, 0.0, ctx.tolerance)
+        residual, right = 1 - phi[:, None] @ parts, left[:, None] @ parts
+        return _rank_two(left[..., None], residual, phi[..., None], right), None, None
+
+
+def _rank_two(left: Tensor, dual: Tensor, phi: Tensor, right: Tensor) -> Tensor:
+    """``left dual - phi right`` of columns (B, K, 1) and rows (B, 1, M): the gradient (B, K, M)."""
+    return (left * dual).addcmul_(phi, right, value=-1)
 
 
 def iterate_task_driven(
@@ -108,12 +153,13 @@ def iterate_task_driven(
     with torch.no_grad(), torch.autocast(parts.device.type, enabled=False):
         parts = _at_least_float32(parts)
         phi = parts.mean(2) if start is None else start.to(parts)
-        phi = phi[..., None]
+        # Row vectors: MKL multiplies a stack of them by matrices ten times faster than columns.
+        phi = phi[:, None]
         strength = ridge * parts.shape[2]
         for _ in range(steps):
-            gradient = parts @ (parts.mT @ phi - 1) + strength * phi
+            gradient = (phi @ parts - 1) @ parts.mT + strength * phi
             phi = phi - 2 * learning_rate * gradient
-        return phi[..., 0]
+        return phi[:, 0]
 
 
 def task_driven_objective(parts: Tensor, phi: Tensor, ridge: float = 0.0) -> Tensor:
