@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from mmpretrain.structures import DataSample
 
@@ -62,6 +63,17 @@ def in_process(rank: int, folder: str) -> None:
 def _described(model: Identity, maps: torch.Tensor, samples: list[DataSample]):
     features, targets, valid = model.head.describe((maps,), samples)
     return tuple(features), targets, valid
+
+
+def test_the_error_names_the_scale():
+    maps, classes = images(0)
+    samples = [
+        DataSample(metainfo=dict(img_path=f'{i}.png')).set_gt_label([int(c)])
+        for i, c in enumerate(classes)
+    ]
+    loader = Batches([dict(inputs=maps, data_samples=samples)])
+    with pytest.raises(ValueError, match='scale 1, 8 clusters: no cluster has min_size=999'):
+        mine_parts(Identity(), loader, (8,), 640, min_size=999)
 
 
 def test_two_processes_agree(tmp_path):

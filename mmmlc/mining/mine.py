@@ -40,7 +40,8 @@ def mine_parts(
         The scales on the main process, None on the others.
 
     Raises:
-        ValueError: if there are not as many clusters as scales, or a head without detectors.
+        ValueError: if there are not as many clusters as scales, for a head without detectors, and
+            where no cluster of a scale is large enough.
     """
     detectors = getattr(model.head, 'detectors', None)
     if not detectors or not all(scale.num_parts for scale in detectors):
@@ -63,9 +64,12 @@ def mine_parts(
     for number, (points, count, scale) in enumerate(
         zip(sampled.scales, clusters, detectors, strict=True), start=1
     ):
-        mined = mine_scale(
-            points, sampled.labels, count, scale.num_parts, seed=seed, device=device, **options
-        )
+        try:
+            mined = mine_scale(
+                points, sampled.labels, count, scale.num_parts, seed=seed, device=device, **options
+            )
+        except ValueError as error:
+            raise ValueError(f'part mining, scale {number}, {count} clusters: {error}') from error
         _report(number, mined, scale.num_parts)
         scales.append(mined)
     if path is not None:
