@@ -176,7 +176,7 @@ def task_driven_objective(parts: Tensor, phi: Tensor, ridge: float = 0.0) -> Ten
     check_parts(parts, ridge, zero_allowed=True)
     with torch.autocast(parts.device.type, enabled=False):
         parts, phi = _at_least_float32(parts), _at_least_float32(phi)
-        residual = torch.einsum('bkm,bk->bm', parts, phi) - 1
+        residual = (phi[:, None] @ parts)[:, 0] - 1
         return residual.square().mean(1) + ridge * phi.square().sum(1)
 
 
