@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import shutil
 import signal
 import sys
 import time
@@ -434,6 +435,35 @@ def test_command_line(project, monkeypatch, capsys):
     assert output.count('finished') == 5 and output.count('to run') == 2
     assert command(project, monkeypatch, '--report') == 0
     assert command(project, monkeypatch, '--only', 'z') == "--only: 'z' is no run of the sweep"
+
+
+def test_tables_with_results_from_elsewhere_are_kept(project, monkeypatch, capsys):
+    """As in a fresh clone, where the tables are committed and the work directories are not."""
+    (project / 'toy.yaml').write_text(SWEEP + RUNS)
+    assert command(project, monkeypatch) == 0
+    tables = [(project / name).read_text() for name in ('toy.md', 'toy.json')]
+    shutil.rmtree(project / 'work_dirs')
+    capsys.readouterr()
+    assert command(project, monkeypatch, '--only', 'a') == 0
+    output = capsys.readouterr().out
+    assert 'kept toy.md and .json' in output
+    assert 'lacks (b seed 0, b seed 1, c seed 0); --overwrite replaces them' in output
+    assert [(project / name).read_text() for name in ('toy.md', 'toy.json')] == tables
+    here = project / 'work_dirs/sweeps/toy/toy.md'
+    assert '| a | 1.5 ± 0.7 | 5 | 2 seeds |' in here.read_text()
+    assert command(project, monkeypatch, '--report', '--overwrite') == 0
+    assert 'Not finished: b seed 0' in (project / 'toy.md').read_text()
+    # Nothing is lost now, so the next report needs no permission.
+    assert command(project, monkeypatch) == 0
+    assert 'kept' not in capsys.readouterr().out
+    assert (project / 'toy.md').read_text().count('2 seeds') == 2
+
+
+def test_broken_tables_are_not_overwritten(project, monkeypatch):
+    (project / 'toy.yaml').write_text(SWEEP + RUNS)
+    (project / 'toy.json').write_text('<<<<<<< HEAD')
+    assert 'toy.json: expected tables of tools/sweep.py' in command(project, monkeypatch)
+    assert (project / 'toy.json').read_text() == '<<<<<<< HEAD'
 
 
 SHIPPED = sorted((ROOT / 'docs/results').glob('*.yaml'))

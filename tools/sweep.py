@@ -23,9 +23,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mmmlc.apis.sweep import command_line, run_jobs
-from mmmlc.apis.sweep_file import read_sweep
+from mmmlc.apis.sweep_file import Sweep, read_sweep
 from mmmlc.apis.sweep_plan import Job, plan, with_needs
-from mmmlc.apis.sweep_report import write_report
+from mmmlc.apis.sweep_report import lost_results, write_report
 
 
 def parse_args() -> argparse.Namespace:
@@ -37,6 +37,11 @@ def parse_args() -> argparse.Namespace:
     what.add_argument('--list', action='store_true', help='show the state of every job')
     what.add_argument('--dry-run', action='store_true', help='show the commands that are due')
     what.add_argument('--report', action='store_true', help='write the tables without running')
+    parser.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='also replace tables that hold results which are not here',
+    )
     return parser.parse_args()
 
 
@@ -108,6 +113,20 @@ def run(jobs: Sequence[Job], root: Path, console: Console) -> bool:
     return outcome.complete
 
 
+def report(sweep: Sweep, jobs: Sequence[Job], root: Path, overwrite: bool) -> list[str]:
+    """Write the tables, elsewhere if results in those that are there would be lost; what to say."""
+    lost = [] if overwrite else lost_results(sweep, jobs)
+    folder = root / 'work_dirs/sweeps' / sweep.name if lost else None
+    lines = [f'wrote {path}' for path in write_report(sweep, jobs, folder)]
+    if lost:
+        lines.append(
+            f'kept {sweep.path.with_suffix(".md")} and .json: they have results that '
+            f'{root}/work_dirs lacks ({", ".join(lost[:3])}{", ..." if len(lost) > 3 else ""}); '
+            '--overwrite replaces them'
+        )
+    return lines
+
+
 def main() -> None:
     """Run, list or report."""
     args = parse_args()
@@ -131,8 +150,12 @@ def main() -> None:
         complete = args.report or run(jobs, root, console)
     except KeyboardInterrupt:
         sys.exit('interrupted; the same command goes on with what is missing')
-    for path in write_report(sweep, every):
-        console.print(f'wrote {path}', highlight=False, soft_wrap=True)
+    try:
+        lines = report(sweep, every, root, args.overwrite)
+    except ValueError as error:
+        sys.exit(str(error))
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     sys.exit(0 if complete else 1)
 
 

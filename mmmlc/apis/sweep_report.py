@@ -272,11 +272,41 @@ def report_json(sweep: Sweep, jobs: Sequence[Job]) -> dict:
     return dict(title=sweep.title, sweep=sweep.path.name, runs=runs)
 
 
-def write_report(sweep: Sweep, jobs: Sequence[Job]) -> tuple[Path, Path]:
-    """Write the Markdown and the JSON file beside the sweep file; returns their paths."""
-    markdown, data = sweep.path.with_suffix('.md'), sweep.path.with_suffix('.json')
+def lost_results(sweep: Sweep, jobs: Sequence[Job]) -> list[str]:
+    """Planned results that the tables beside the sweep file have and the work directories lack.
+
+    Raises:
+        ValueError: for tables (the JSON file) that cannot be read.
+    """
+    path, results = sweep.path.with_suffix('.json'), collect(jobs)
+    if not path.exists():
+        return []
+    try:
+        written = json.loads(path.read_text(encoding='utf-8'))['runs']
+        seeds = {name: run['seeds'].keys() for name, run in written.items()}
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise ValueError(f'{path}: expected tables of tools/sweep.py: {error!r}') from error
+    return [
+        f'{name} seed {seed}'
+        for name, run in sweep.runs.items()
+        for seed in run.seeds
+        if str(seed) in seeds.get(name, ()) and seed not in results[name]
+    ]
+
+
+def write_report(sweep: Sweep, jobs: Sequence[Job], folder: Path | None = None) -> list[Path]:
+    """Write the Markdown and the JSON file; returns their paths.
+
+    Args:
+        sweep: The sweep.
+        jobs: All of its jobs.
+        folder: Where to; beside the sweep file by default.
+    """
+    base = (folder or sweep.path.parent) / sweep.path.name
+    markdown, data = base.with_suffix('.md'), base.with_suffix('.json')
     text = render_markdown(sweep, jobs)
-    markdown.write_text(text, encoding='utf-8')
     content = json.dumps(report_json(sweep, jobs), indent=2, ensure_ascii=False, default=str)
+    base.parent.mkdir(parents=True, exist_ok=True)
+    markdown.write_text(text, encoding='utf-8')
     data.write_text(content + '\n', encoding='utf-8')
-    return markdown, data
+    return [markdown, data]
