@@ -7,6 +7,7 @@ code. The loaders here allow what training checkpoints contain and refuse everyt
 
 from __future__ import annotations
 
+import _codecs
 import contextlib
 import io
 import os
@@ -176,6 +177,8 @@ def _numpy_globals() -> Iterator[Callable]:
 
 
 _GLOBALS = [
+    # How pickle writes the bytes of NumPy's numbers; torch 2.4 does not allow it by itself.
+    _codecs.encode,
     HistoryBuffer,
     _OneCycle,
     *(_named(_method, f'{module}.getattr') for module in ('builtins', '__builtin__')),
