@@ -15,7 +15,7 @@ from mmpretrain.structures import DataSample
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
-from mmmlc.apis import build_runner, load_config
+from mmmlc.apis import build_runner, load_config, load_network, save_checkpoint_file
 from mmmlc.mining import (
     ScalePoints,
     gather_points,
@@ -280,3 +280,32 @@ def test_wrong_number_of_clusters(root, toys, tmp_path):
     cfg.custom_hooks[0].clusters = (20,)
     with pytest.raises(ValueError, match='clusters has 1 values, the head 2 scales'):
         build_runner(cfg).train()
+
+
+def test_network_of_another_classifier(root, toys, tmp_path):
+    """The checkpoint serves alone: what the config starts from need not be there."""
+    cfg = toy_config(root, toys, tmp_path)
+    trained = build_runner(cfg).model
+    state = trained.state_dict()
+    other_head = {'head.fc.weight': torch.zeros(3, 64)}
+    below = {key: value for key, value in state.items() if not key.startswith('head.')}
+    save_checkpoint_file(dict(state_dict=below | other_head), tmp_path / 'plain.pth')
+    cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint='nowhere.pth')
+    runner = build_runner(cfg)
+    load_network(runner, tmp_path / 'plain.pth')
+    for key, value in below.items():
+        assert torch.equal(runner.model.state_dict()[key], value), key
+    with pytest.raises(FileNotFoundError, match='nowhere.pth'):
+        load_network(runner, None)
+
+
+@pytest.mark.parametrize('shape', [None, (3, 3)])
+def test_network_that_does_not_fit(root, toys, tmp_path, shape):
+    runner = build_runner(toy_config(root, toys, tmp_path))
+    state, name = runner.model.state_dict(), 'backbone.layer1.0.conv1.weight'
+    del state[name]
+    if shape is not None:
+        state[name] = torch.zeros(shape)
+    save_checkpoint_file(dict(state_dict=state), tmp_path / 'cut.pth')
+    with pytest.raises(ValueError, match=rf'cut\.pth does not fit .*: 1 of the \d+ .* is {name}'):
+        load_network(runner, tmp_path / 'cut.pth')

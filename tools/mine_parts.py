@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
-from mmmlc.apis import build_runner, load_config
+from mmmlc.apis import build_runner, load_config, load_network
 from mmmlc.hooks import PartMiningHook
 from mmmlc.mining import load_mined, mine_parts
 from mmmlc.visualization.parts import write_part_pictures
@@ -41,12 +41,9 @@ def main() -> None:
     hooks = [hook for hook in cfg.get('custom_hooks') or [] if hook.type == 'mmmlc.PartMiningHook']
     if not hooks:
         raise ValueError(f'{args.config}: custom_hooks has no mmmlc.PartMiningHook to read')
-    if args.checkpoint:
-        cfg.load_from, cfg.resume = args.checkpoint, False
     hook = PartMiningHook(**{key: value for key, value in hooks[0].items() if key != 'type'})
     runner = build_runner(cfg, trust=args.trust)
-    runner._init_model_weights()
-    runner.load_or_resume()
+    load_network(runner, args.checkpoint)
     loader = runner.build_dataloader(cfg.train_dataloader, seed=hook.seed)
     mine_parts(
         runner.model,

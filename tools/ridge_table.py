@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
-from mmmlc.apis import build_runner, load_config
+from mmmlc.apis import build_runner, load_config, load_network
 from mmmlc.mining import load_mined, set_parts
 from mmmlc.mining.ridge import RidgeRow, pool_images, ridge_rows
 
@@ -44,11 +44,8 @@ def main() -> None:
     """Pool, fit and print."""
     args = parse_args()
     cfg = load_config(args.config, args.cfg_options, Path(args.parts).parent / 'ridge_table')
-    if args.checkpoint:
-        cfg.load_from, cfg.resume = args.checkpoint, False
     runner = build_runner(cfg, trust=args.trust)
-    runner._init_model_weights()
-    runner.load_or_resume()
+    load_network(runner, args.checkpoint)
     model = runner.model
     set_parts(model.head, load_mined(args.parts)[0], args.parts)
     train, *train_labels = pool_images(

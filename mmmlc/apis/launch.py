@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 
 from mmmlc.dependencies import require_mmdet
 
-from .checkpoints import use_strict_loaders
+from .checkpoints import load_checkpoint_file, use_strict_loaders
 from .own_classes import fill_num_classes
 
 
@@ -182,3 +182,33 @@ def load_weights(runner: Runner, checkpoint: str | Path, trust: bool | None = No
     except RuntimeError as error:
         raise ValueError(f'{checkpoint} does not fit the model of the config: {error}') from error
     runner._has_loaded = True  # or test() would load cfg.load_from over it
+
+
+def load_network(runner: Runner, checkpoint: str | Path | None) -> None:
+    """Load what is below the head, backbone and neck; the head may be another one than trained.
+
+    Args:
+        runner: Of :func:`build_runner`.
+        checkpoint: File or address; None takes what the config starts from (``init_cfg``,
+            ``load_from``).
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the checkpoint lacks a weight of backbone or neck, or has it in another
+            shape, or is refused, see :func:`mmmlc.apis.load_checkpoint_file`.
+    """
+    if checkpoint is None:
+        runner._init_model_weights()
+        return runner.load_or_resume()
+    content = load_checkpoint_file(checkpoint)
+    state = content.get('state_dict', content)
+    wanted = runner.model.state_dict()
+    below = {key: value for key, value in wanted.items() if not key.startswith('head.')}
+    wrong = [key for key in below if getattr(state.get(key), 'shape', None) != below[key].shape]
+    if wrong:
+        raise ValueError(
+            f'{checkpoint} does not fit the model of the config: {len(wrong)} of the {len(below)} '
+            f'weights below the head are missing or of another shape, the first is {wrong[0]}'
+        )
+    runner.model.load_state_dict({key: state[key] for key in below}, strict=False)
+    return None
