@@ -358,7 +358,7 @@ def test_every_scheme_of_mmengine_is_replaced():
 def test_interrupted_saving_leaves_the_old_file(tmp_path):
     path = tmp_path / 'folder' / 'a.pth'
     save_checkpoint_file(dict(a=1), path)
-    with pytest.raises(Exception, match='pickle'):
+    with pytest.raises(Exception, match='pickle|local object'):
         save_checkpoint_file(dict(a=lambda: 0), path)
     assert load_checkpoint_file(path) == dict(a=1)
     assert [p.name for p in path.parent.iterdir()] == ['a.pth']

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import pytest
+import torch
 from conftest import ROOT
 from mmengine.config import Config, ConfigDict
 
-from mmmlc.apis import build_runner, load_config
+from mmmlc.apis import build_runner, leave_processes, load_config
 from mmmlc.apis.launch import without_pretrained, write_results_to
 
 
@@ -51,3 +55,19 @@ def test_mmdet_without_its_operators_says_what_to_do(monkeypatch, tmp_path):
 
 def _missing() -> None:
     raise ImportError('mmcv has no compiled ops')
+
+
+def in_process(rank: int, folder: str) -> None:
+    torch.distributed.init_process_group('gloo', f'file://{folder}/store', rank=rank, world_size=2)
+    written = Path(folder) / 'results.txt'
+    if rank == 0:
+        time.sleep(1)
+        written.write_text('done')
+    leave_processes()
+    assert written.exists()
+    assert not torch.distributed.is_initialized()
+
+
+def test_nobody_leaves_before_the_results_are_written(tmp_path):
+    torch.multiprocessing.spawn(in_process, (str(tmp_path),), nprocs=2)
+    leave_processes()  # alone: nothing to do

@@ -11,7 +11,7 @@ import os
 
 from mmengine.config import DictAction
 
-from mmmlc.apis import build_runner, load_config, load_weights
+from mmmlc.apis import build_runner, leave_processes, load_config, load_weights
 from mmmlc.apis.launch import use_amp_in_test, without_pretrained, write_results_to
 from mmmlc.apis.views import VIEWS, use_ten_views
 
@@ -72,6 +72,7 @@ def main() -> None:
     runner = build_runner(cfg, args.trust)
     load_weights(runner, args.checkpoint)
     runner.test()
+    leave_processes()
 
 
 if __name__ == '__main__':

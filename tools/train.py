@@ -11,7 +11,7 @@ import os
 
 from mmengine.config import DictAction
 
-from mmmlc.apis import build_runner, load_config
+from mmmlc.apis import build_runner, leave_processes, load_config
 from mmmlc.apis.launch import use_amp
 from mmmlc.apis.scale_lr import check_lr_factors, scale_lr, world_size
 from mmmlc.apis.sync_bn import use_sync_bn
@@ -79,6 +79,7 @@ def main() -> None:
         if cfg.load_from and not os.path.isfile(cfg.load_from):
             raise FileNotFoundError(f'--resume {cfg.load_from}: no such checkpoint')
     build_runner(cfg, args.trust).train()
+    leave_processes()
 
 
 if __name__ == '__main__':

@@ -1,10 +1,11 @@
 """What the command-line tools are made of."""
 
 from .checkpoints import load_checkpoint_file, save_checkpoint_file, use_strict_loaders
-from .launch import build_runner, load_config, load_network, load_weights
+from .launch import build_runner, leave_processes, load_config, load_network, load_weights
 
 __all__ = [
     'build_runner',
+    'leave_processes',
     'load_checkpoint_file',
     'load_config',
     'load_network',

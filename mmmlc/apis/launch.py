@@ -155,6 +155,17 @@ def _prepare_gloo(cfg: Config) -> None:
     )
 
 
+def leave_processes() -> None:
+    """Wait for the other processes at the end of a run, and leave the group; nothing if alone.
+
+    A process that ends as a member can abort on its way out, whereupon torchrun kills the others,
+    among them the first one, which may still be writing the results.
+    """
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+
+
 def load_weights(runner: Runner, checkpoint: str | Path, trust: bool | None = None) -> None:
     """Load a checkpoint into the runner's model; every key must match.
 
