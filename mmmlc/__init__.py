@@ -1,7 +1,10 @@
-"""mmmlc: multi-label image classification for OpenMMLab."""
+"""mmmlc: multi-label image classification for OpenMMLab.
 
-from mmmlc.dependencies import require_core
+Importing it imports nothing else: parts say what they miss when they are used.
+"""
 
-__version__ = '0.1.0'
+from mmmlc import aliases
 
-require_core()
+__version__ = '0.2.0'
+
+aliases.install()

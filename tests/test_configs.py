@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.small_data import write_dataset, write_for, write_proposals
 from mmcv.transforms import Compose
 from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
-from small_data import write_dataset, write_for, write_proposals
 
-from mmmlc.apis import build_runner, load_config
 from mmmlc.dependencies import require_mmdet
+from mmmlc.engine.launch import build_runner, load_config
 from mmmlc.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[1]

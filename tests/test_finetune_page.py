@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmmlc.apis import build_runner, load_config
+from mmmlc.engine.launch import build_runner, load_config
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / 'configs/finetune/mcar_r50_own.py'

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.small_data import write_for
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from small_data import write_for
 
-from mmmlc.apis import build_runner, load_checkpoint_file, load_config, load_weights
+from mmmlc.engine.checkpoints import load_checkpoint_file
+from mmmlc.engine.launch import build_runner, load_config, load_weights
 from mmmlc.registry import MODELS
 
 FOLDER = Path(__file__).resolve().parents[1] / 'configs/modern'

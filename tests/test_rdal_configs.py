@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.small_data import write_proposals
 from mmengine.config import Config
-from small_data import write_proposals
 from test_configs import shrink
 
-from mmmlc.apis import build_runner, load_config
-from mmmlc.evaluation import ValidationLoss
+from mmmlc.engine.launch import build_runner, load_config
+from mmmlc.evaluation.validation_loss import ValidationLoss
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs/rdal'
 PUBLISHED = [f'vgg16_{data}-{size}' for data in ('voc07', 'coco') for size in (512, 640)]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.small_data import write_coco, write_dataset, write_for
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 from sca_lab import needs_mmdet
-from small_data import write_coco, write_dataset, write_for
 
-from mmmlc.apis import build_runner, load_config
+from mmmlc.engine.launch import build_runner, load_config
 
 CONFIGS = sorted((Path(__file__).resolve().parents[1] / 'configs/sca').glob('sca_*.py'))
 # The splits of COCO differ in their files alone.

@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
+from helpers.small_data import write_for
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from sca_lab import needs_mmdet
-from small_data import write_for
 
 from mmmlc.apis.sweep import JobBusy, JobFailed, child_environment, run_job, run_jobs
 from mmmlc.apis.sweep_file import read_sweep

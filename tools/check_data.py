@@ -18,10 +18,10 @@ from mmengine.logging import MMLogger
 from rich.console import Console
 from rich.progress import track
 
-from mmmlc.apis import load_config
-from mmmlc.apis.data_files import check_files
-from mmmlc.apis.data_output import print_report, write_report
-from mmmlc.apis.data_report import SPLITS, load_splits, make_report
+from mmmlc.data_report.files import check_files
+from mmmlc.data_report.output import print_report, write_report
+from mmmlc.data_report.report import SPLITS, load_splits, make_report
+from mmmlc.engine.launch import load_config
 
 
 def parse_args() -> argparse.Namespace:

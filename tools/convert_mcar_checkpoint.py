@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mmmlc.apis.convert import ARCHS, CLASS_ORDERS, convert_mcar_file
+from mmmlc.systems.mcar.convert import ARCHS, CLASS_ORDERS, convert_mcar_file
 
 
 def parse_args() -> argparse.Namespace:

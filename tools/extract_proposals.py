@@ -21,8 +21,8 @@ from mmengine.config import DictAction
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mmmlc.apis import load_config
-from mmmlc.proposals import EdgeBoxes
+from mmmlc.engine.launch import load_config
+from mmmlc.proposals.edge_boxes import EdgeBoxes
 from mmmlc.proposals.extract import Extraction, ImageExtractor, Outcome, list_images
 
 EXIT_BROKEN = 3

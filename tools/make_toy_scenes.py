@@ -26,7 +26,8 @@ import cv2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mmmlc.toy_scenes import CLASSES, SPLITS, VERSION, ToyObject, draw_scene
+from mmmlc.toy_scenes.scenes import SPLITS, VERSION, ToyObject, draw_scene
+from mmmlc.toy_scenes.shapes import CLASSES
 
 SIZES = (48, 1024)
 MARKER = '.unfinished.json'

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
-from mmmlc.apis import build_runner, load_config, load_network
-from mmmlc.hooks import PartMiningHook
-from mmmlc.mining import load_mined, mine_parts
-from mmmlc.visualization.parts import write_part_pictures
+from mmmlc.engine.launch import build_runner, load_config, load_network
+from mmmlc.systems.msdpd.mine import mine_parts
+from mmmlc.systems.msdpd.mined_file import load_mined
+from mmmlc.systems.msdpd.mining_hook import PartMiningHook
+from mmmlc.systems.msdpd.part_pictures import write_part_pictures
 
 
 def parse_args() -> argparse.Namespace:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from mmmlc.visualization import draw_curves
+from mmmlc.visualization.curves import draw_curves
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / 'work_dirs' / 'quickstart'

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
-from mmmlc.apis import build_runner, load_config, load_network
-from mmmlc.mining import load_mined, set_parts
-from mmmlc.mining.ridge import RidgeRow, pool_images, ridge_rows
+from mmmlc.engine.launch import build_runner, load_config, load_network
+from mmmlc.systems.msdpd.mine import set_parts
+from mmmlc.systems.msdpd.mined_file import load_mined
+from mmmlc.systems.msdpd.ridge import RidgeRow, pool_images, ridge_rows
 
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 HEADER = """

@@ -22,11 +22,10 @@ from mmengine.runner import Runner
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mmmlc.apis import build_runner, load_config, load_weights
-from mmmlc.apis.features import Features, average_features, extract_features, open_features
-from mmmlc.apis.launch import without_pretrained
-from mmmlc.apis.views import VIEWS, use_ten_views
 from mmmlc.dependencies import require_svm
+from mmmlc.engine.feature_files import Features, average_features, extract_features, open_features
+from mmmlc.engine.launch import build_runner, load_config, load_weights, without_pretrained
+from mmmlc.engine.ten_views import VIEWS, use_ten_views
 from mmmlc.evaluation.svm import COSTS, ClassSVM, decide, fit_one_vs_rest, normalise
 from mmmlc.models.features import image_features
 from mmmlc.registry import DATASETS, METRICS

@@ -11,9 +11,16 @@ import os
 
 from mmengine.config import DictAction
 
-from mmmlc.apis import build_runner, leave_processes, load_config, load_weights
-from mmmlc.apis.launch import use_amp_in_test, without_pretrained, write_results_to
-from mmmlc.apis.views import VIEWS, use_ten_views
+from mmmlc.engine.launch import (
+    build_runner,
+    leave_processes,
+    load_config,
+    load_weights,
+    use_amp_in_test,
+    without_pretrained,
+    write_results_to,
+)
+from mmmlc.engine.ten_views import VIEWS, use_ten_views
 
 
 def parse_args() -> argparse.Namespace:

@@ -11,10 +11,9 @@ import os
 
 from mmengine.config import DictAction
 
-from mmmlc.apis import build_runner, leave_processes, load_config
-from mmmlc.apis.launch import use_amp
-from mmmlc.apis.scale_lr import check_lr_factors, scale_lr, world_size
-from mmmlc.apis.sync_bn import use_sync_bn
+from mmmlc.engine.launch import build_runner, leave_processes, load_config, use_amp
+from mmmlc.engine.scale_lr import check_lr_factors, scale_lr, world_size
+from mmmlc.engine.sync_bn import use_sync_bn
 
 
 def parse_args() -> argparse.Namespace:

@@ -17,9 +17,8 @@ import torch
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.runner import Runner
 
-from mmmlc.apis import build_runner, load_config, load_weights
-from mmmlc.apis.checkpoints import load_checkpoint_file
-from mmmlc.apis.launch import without_pretrained
+from mmmlc.engine.checkpoints import load_checkpoint_file
+from mmmlc.engine.launch import build_runner, load_config, load_weights, without_pretrained
 
 
 def parse_args() -> argparse.Namespace:

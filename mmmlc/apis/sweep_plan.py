@@ -19,7 +19,8 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from .launch import load_config
+from mmmlc.engine.launch import load_config
+
 from .sweep_file import Run, Sweep
 
 WORK_DIR = re.compile(r'\{work_dir:([\w.+-]+)\}')

@@ -2,11 +2,10 @@
 
 from .coco import CocoMultiLabel
 from .crops import CenterCrop, RandomCrop, RandomResizedCrop
+from .multilabel import MultiLabelDataset, MultiLabelMixin
 from .nus_wide import NUSWIDE
 from .own_labels import OwnLabels
-from .proposals import LoadProposals
 from .samplers import TotalBatchSampler
-from .samples import MultiLabelDataset, MultiLabelMixin
 from .transforms import BrokenImageError, LoadImage, PackInputs, RandomFlip
 from .voc import VOC
 
@@ -16,7 +15,6 @@ __all__ = [
     'CenterCrop',
     'CocoMultiLabel',
     'LoadImage',
-    'LoadProposals',
     'MultiLabelDataset',
     'MultiLabelMixin',
     'OwnLabels',

@@ -21,9 +21,10 @@ from mmengine.logging import print_log
 from mmpretrain.datasets.base_dataset import BaseDataset
 from pycocotools.coco import COCO
 
+from mmmlc.ops.boxes import clip_boxes, from_xywh, to_fractions
 from mmmlc.registry import DATASETS
 
-from .samples import MultiLabelMixin
+from .multilabel import MultiLabelMixin
 
 _ID = (int, str)
 
@@ -206,20 +207,19 @@ def _column(ann_file: str, dataset: dict, section: str, key: str, types: tuple) 
 def _box_columns(ann_file: str, coco: COCO, anns: list[dict], rows: np.ndarray) -> dict:
     """Return ``boxes``, ``box_crowd`` and ``box_areas`` of all annotations; rows: their images."""
     sizes = [
-        _column(ann_file, coco.dataset, 'images', k, (int, float)) for k in ('width', 'height')
+        _column(ann_file, coco.dataset, 'images', k, (int, float)) for k in ('height', 'width')
     ]
     sizes = np.array(sizes, dtype=np.float64).T
     if len(bad := np.flatnonzero(~(sizes > 0).all(1))):
         raise ValueError(
-            f'{ann_file}: images[{bad[0]}] has width, height {sizes[bad[0]].tolist()}, expected '
+            f'{ann_file}: images[{bad[0]}] has height, width {sizes[bad[0]].tolist()}, expected '
             'positive numbers'
         )
     xywh = _xywh(ann_file, anns)
-    whwh = np.tile(sizes[rows], 2)
-    corners = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
+    boxes = clip_boxes(to_fractions(from_xywh(xywh), sizes[rows]))
     given = np.array([ann.get('area') for ann in anns], dtype=np.float64)  # nan if there is none
     return {
-        'boxes': np.clip(corners / whwh, 0, 1).astype(np.float32),
+        'boxes': boxes.astype(np.float32),
         'box_crowd': np.array([ann.get('iscrowd', 0) for ann in anns], dtype=bool),
         'box_areas': np.where(np.isnan(given), xywh[:, 2] * xywh[:, 3], given).astype(np.float32),
     }

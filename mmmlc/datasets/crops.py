@@ -6,25 +6,16 @@ M: boxes of an image, R: proposals, H, W: height and width of the image.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import mmcv
 import mmcv.transforms as mmcv_t
 import mmpretrain.datasets.transforms as mmpretrain_t
 import numpy as np
 
+from mmmlc.ops.boxes import Window, crop_boxes
 from mmmlc.registry import TRANSFORMS
 
 BOX_FIELDS = ('boxes', 'box_labels', 'box_crowd', 'box_areas', 'box_difficult')
-
-
-class Window(NamedTuple):
-    """Part of an image in whole pixels, inside it."""
-
-    top: int
-    left: int
-    height: int
-    width: int
 
 
 def crop(results: dict, window: Window) -> None:
@@ -37,29 +28,17 @@ def crop(results: dict, window: Window) -> None:
     The number of proposals stays. They are clipped too; those outside become zeros that are not
     valid (``proposal_valid``), with score 0. If none is left, the first is the whole crop, score 1.
     """
-    height, width = results['img'].shape[:2]
-    top, left, new_height, new_width = window
-    inclusive = np.array([left, top, left + new_width - 1, top + new_height - 1])
+    size = results['img'].shape[:2]
+    top, left, height, width = window
+    inclusive = np.array([left, top, left + width - 1, top + height - 1])
     results['img'] = mmcv.imcrop(results['img'], inclusive)
     results['img_shape'] = results['img'].shape[:2]
-    start = np.array([left, top] * 2, dtype=np.float32)
-    sides = np.array([width, height] * 2, dtype=np.float32)
-    new_sides = np.array([new_width, new_height] * 2, dtype=np.float32)
     if 'boxes' in results:
-        boxes, inside = _clip(results['boxes'] * sides - start, new_sides)
+        boxes, inside = crop_boxes(results['boxes'], size, window)
         results.update({key: results[key][inside] for key in BOX_FIELDS if key in results})
         results['boxes'] = boxes[inside]
     if 'proposals' in results:
-        boxes, inside = _clip(results['proposals'] * sides - start, new_sides)
-        _keep_proposals(results, boxes, inside)
-
-
-def _clip(boxes: np.ndarray, sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes in pixels as fractions clipped to [0, 1], and which of them reach into the window."""
-    # Less than this is rounding: a box that ends where the window begins is outside.
-    least = 0.05
-    inside = (boxes[:, :2] < sides[:2] - least).all(1) & (boxes[:, 2:] > least).all(1)
-    return (boxes / sides).clip(0, 1), inside
+        _keep_proposals(results, *crop_boxes(results['proposals'], size, window))
 
 
 def _keep_proposals(results: dict, boxes: np.ndarray, inside: np.ndarray) -> None:

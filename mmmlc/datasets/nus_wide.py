@@ -14,7 +14,7 @@ from mmpretrain.datasets.base_dataset import BaseDataset
 
 from mmmlc.registry import DATASETS
 
-from .samples import MultiLabelMixin
+from .multilabel import MultiLabelMixin
 
 _PARTS = {'train': 'Train', 'test': 'Test'}  # as in the file names
 _CONCEPTS = 'ConceptsList/Concepts81.txt'

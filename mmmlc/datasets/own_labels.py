@@ -19,15 +19,8 @@ from mmmlc.registry import DATASETS
 from .coco import paused_gc
 from .label_files import read_class_names, read_labels
 from .label_rows import LabelRows, Names
-from .label_table import (
-    LabelTable,
-    first_of_path,
-    move_keys,
-    pair_keys,
-    path_places,
-    rows_of_pairs,
-)
-from .samples import MultiLabelMixin, _require
+from .label_table import LabelTable, first_of_path, move_keys, pair_keys, path_places, rows_of_pairs
+from .multilabel import MultiLabelMixin, _require
 from .transforms import warn
 
 SHARES = {'train': 0.7, 'val': 0.15, 'test': 0.15}

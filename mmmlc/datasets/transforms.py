@@ -17,6 +17,7 @@ import torch
 from mmengine import dist, fileio
 from mmengine.logging import print_log
 
+from mmmlc.ops.boxes import flip_boxes
 from mmmlc.registry import TRANSFORMS
 
 
@@ -117,16 +118,7 @@ class RandomFlip(mmcv_t.RandomFlip):
         super()._flip(results)
         for key in ('boxes', 'proposals'):
             if key in results:
-                results[key] = _mirrored(results[key], results['flip_direction'])
-
-
-def _mirrored(boxes: np.ndarray, direction: str) -> np.ndarray:
-    x1, y1, x2, y2 = boxes.T
-    if direction in ('horizontal', 'diagonal'):
-        x1, x2 = 1 - x2, 1 - x1
-    if direction in ('vertical', 'diagonal'):
-        y1, y2 = 1 - y2, 1 - y1
-    return np.stack([x1, y1, x2, y2], axis=1)
+                results[key] = flip_boxes(results[key], results['flip_direction'])
 
 
 @TRANSFORMS.register_module()

@@ -15,9 +15,10 @@ from mmengine.logging import print_log
 from mmpretrain.datasets import VOC as _VOC
 from mmpretrain.datasets.base_dataset import expanduser
 
+from mmmlc.ops.boxes import clip_boxes, from_voc, to_fractions
 from mmmlc.registry import DATASETS
 
-from .samples import MultiLabelMixin
+from .multilabel import MultiLabelMixin
 
 
 @DATASETS.register_module()
@@ -209,11 +210,11 @@ def _boxes(root: ET.Element, path: str, chosen: np.ndarray) -> dict:
         _numbers(obj.find('bndbox'), keys, f'{path}: object {i}')
         for i, obj in enumerate(root.findall('object'))
     ]
-    corners = np.array(corners, dtype=np.float64).reshape(-1, 4) - [1, 1, 0, 0]
+    corners = from_voc(np.array(corners, dtype=np.float64).reshape(-1, 4))
     extents = corners[:, 2:] - corners[:, :2]
     if len(bad := np.flatnonzero(~(extents >= 0).all(axis=1))):
         raise ValueError(f'{path}: object {bad[0]} has its box ends in the wrong order')
-    fractions = np.clip(corners / [width, height, width, height], 0, 1)
+    fractions = clip_boxes(to_fractions(corners, (height, width)))
     return {
         'ann_shape': (height, width),
         'boxes': fractions[chosen].astype(np.float32),

@@ -14,12 +14,13 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from mmmlc.evaluation.coco_detection import coco_average_precision
-from mmmlc.evaluation.region_samples import join_images, read_sample
-from mmmlc.evaluation.report import render_table, write_report
 from mmmlc.ops.checks import check_choice
 from mmmlc.ops.detection import detection_measures
 from mmmlc.registry import METRICS
+
+from .coco_detection import coco_average_precision
+from .region_samples import join_images, read_sample
+from .report import render_table, write_report
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from mmmlc.evaluation.report import class_results, render_table, write_report
 from mmmlc.ops.score_accumulator import Evaluation, ScoreAccumulator
 from mmmlc.ops.scores import average_precision
 from mmmlc.registry import METRICS
+
+from .report import class_results, render_table, write_report
 
 
 @METRICS.register_module()

@@ -11,13 +11,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from mmmlc.ops.boxes import flip_boxes, flip_direction, to_pixels
 from mmmlc.ops.detection import Detected, Truth
 
 
 class ImageRegions(NamedTuple):
     """Regions and true boxes of an image, in the same coordinate system."""
 
-    size: tuple[int, int]  # width and height in the pixels of the regions
+    size: tuple[int, int]  # height and width in the pixels of the regions
     regions: np.ndarray  # (D, 4) pixels
     labels: np.ndarray  # (D,)
     scores: np.ndarray  # (D,)
@@ -40,7 +41,7 @@ def join_images(results: list[tuple]) -> tuple[Detected, np.ndarray, Truth, np.n
     )
     regions, labels, scores, boxes, box_labels, difficult, crowd = map(np.concatenate, images[1:])
     # The rounding takes back what fractions in 32 bits lost: an IoU of exactly 0.5 stays that.
-    boxes = np.round(boxes.astype(np.float64) * np.tile(np.array(images.size), 2)[of_boxes], 3)
+    boxes = to_pixels(boxes.astype(np.float64), np.array(images.size)[of_boxes]).round(3)
     detected = Detected(of_regions, regions.astype(np.float64), scores)
     return detected, labels, Truth(of_boxes, boxes, difficult, crowd), box_labels
 
@@ -64,7 +65,6 @@ def read_sample(sample: dict, num_classes: int | None) -> ImageRegions:
         'boxes to compare with: a data set that has them (mmmlc.CocoMultiLabel, mmmlc.VOC) with '
         'with_boxes=True, and mmmlc.PackInputs in its pipeline',
     )
-    height, width = sample[shape][:2]
     labels = _labels(sample, 'region_labels', num_classes)
     box_labels = _labels(sample, 'box_labels', num_classes)
     boxes = _floats(sample, 'boxes', sample['boxes'], (len(box_labels), 4))
@@ -73,11 +73,11 @@ def read_sample(sample: dict, num_classes: int | None) -> ImageRegions:
         for name in ('box_difficult', 'box_crowd')
     )
     return ImageRegions(
-        (width, height),
+        tuple(sample[shape][:2]),
         _floats(sample, key, sample[key], (len(labels), 4)),
         labels,
         _scores(sample, labels),
-        _unflipped(boxes, sample) if original else boxes,
+        flip_boxes(boxes, flip_direction(sample)) if original else boxes,
         box_labels,
         *flags,
     )
@@ -94,16 +94,6 @@ def _scores(sample: dict, labels: np.ndarray) -> np.ndarray:
             "in 'region_labels'"
         )
     return _floats(sample, 'pred_score', scores[labels], labels.shape)
-
-
-def _unflipped(boxes: np.ndarray, sample: dict) -> np.ndarray:
-    x1, y1, x2, y2 = boxes.T
-    direction = sample.get('flip_direction') if sample.get('flip') else None
-    if direction in ('horizontal', 'diagonal'):
-        x1, x2 = 1 - x2, 1 - x1
-    if direction in ('vertical', 'diagonal'):
-        y1, y2 = 1 - y2, 1 - y1
-    return np.stack((x1, y1, x2, y2), axis=1)
 
 
 def _require(sample: dict, keys: Sequence[str], what: str) -> None:

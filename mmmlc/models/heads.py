@@ -14,7 +14,7 @@ from mmmlc.ops.checks import check_choice
 from mmmlc.ops.pooling import POOLINGS, global_pool
 from mmmlc.registry import MODELS
 
-from .samples import set_predictions, stack_targets
+from .predictions import set_predictions, stack_targets
 from .thresholds import TunedThresholds
 
 

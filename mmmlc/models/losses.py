@@ -26,8 +26,8 @@ class MultiLabelBCELoss(nn.Module):
     Args:
         weight: Factor of the loss.
         pos_weight: Per class, a factor of the loss of its positives; above 1 favours recall. None:
-            1 for all, or what :class:`mmmlc.hooks.ClassWeightHook` computes from the training
-            labels. Not kept in checkpoints.
+            1 for all, or what :class:`mmmlc.engine.hooks.ClassWeightHook` computes from the
+            training labels. Not kept in checkpoints.
 
     Examples:
         >>> import torch

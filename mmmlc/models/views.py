@@ -18,15 +18,15 @@ from mmpretrain.models import ImageClassifier
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
+from mmmlc.ops.boxes import boxes_from_views
 from mmmlc.ops.checks import check_choice
-from mmmlc.ops.views import boxes_from_views
 from mmmlc.registry import MODELS
+from mmmlc.systems.kd_wsd.wsddn import WSDDN
+from mmmlc.systems.rdal.proposal_classifier import ProposalClassifier
 
 from .features import pool_outputs
-from .rdal import ProposalClassifier
-from .samples import set_original_regions, set_predictions
+from .predictions import set_original_regions, set_predictions
 from .view_batches import ViewBatch, check_maps, cut_images, cut_maps
-from .wsddn import WSDDN
 
 MODES = ('features', 'images')
 MIRRORS = ('map', 'image', 'none')

@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mmmlc.ops.scores import (
+from .scores import (
     PrecisionRecall,
     average_precision,
     best_class_thresholds,

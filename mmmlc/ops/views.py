@@ -73,26 +73,3 @@ def window_boxes(windows: list[Window], cells: tuple[int, int], pixels: tuple[in
     """Boxes (V, 4) x1, y1, x2, y2 of windows, in pixels of the image."""
     stride = torch.tensor([pixels[1] / cells[1], pixels[0] / cells[0]]).repeat(2)
     return torch.tensor(windows, dtype=torch.float32) * stride
-
-
-def boxes_from_views(boxes: Tensor, views: Tensor, mirrored: Tensor) -> Tensor:
-    """Map boxes in pixels of their views to pixels of the image.
-
-    Args:
-        boxes: (..., V, N, 4) x1, y1, x2, y2.
-        views: (V, 4) the views' boxes in the image, at the scale of ``boxes``.
-        mirrored: (V,) bool; in these views x runs from right to left.
-
-    Returns:
-        Boxes of the same shape.
-
-    Examples:
-        >>> view = torch.tensor([[10.0, 20.0, 50.0, 60.0]])
-        >>> boxes_from_views(torch.tensor([[[0.0, 0.0, 5.0, 8.0]]]), view, torch.tensor([True]))
-        tensor([[[45., 20., 50., 28.]]])
-    """
-    x1, y1, x2, y2 = boxes.unbind(-1)
-    left, top, right, _ = views[:, None].unbind(-1)
-    flip = mirrored[:, None]
-    start, end = torch.where(flip, right - x2, left + x1), torch.where(flip, right - x1, left + x2)
-    return torch.stack((start, top + y1, end, top + y2), dim=-1)

@@ -1,6 +1,7 @@
-"""Object proposals: EdgeBoxes, and the file that keeps the proposals of a data set."""
+"""Object proposals: EdgeBoxes, the file that keeps them, and the pipeline step that reads it."""
 
 from .edge_boxes import EdgeBoxes
+from .loading import LoadProposals
 from .store import ImageProposals, ProposalStore, write_store
 
-__all__ = ['EdgeBoxes', 'ImageProposals', 'ProposalStore', 'write_store']
+__all__ = ['EdgeBoxes', 'ImageProposals', 'LoadProposals', 'ProposalStore', 'write_store']

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from mmmlc.datasets.coco import read_coco
+from mmmlc.ops.boxes import clip_boxes, to_fractions
 
 from .store import ImageProposals, encode, folder_name, image_name, write_store
 
@@ -247,8 +248,8 @@ def _fractions(item: Detections) -> tuple[np.ndarray, np.ndarray]:
     scores = np.ones(len(item.boxes)) if item.scores is None else np.asarray(item.scores)
     if not np.isfinite(item.boxes).all():
         raise ValueError('a box is not finite')
-    boxes = item.boxes / np.array([item.width, item.height] * 2, np.float64)
-    boxes = boxes.clip(0, 1)
+    boxes = np.asarray(item.boxes, np.float64)
+    boxes = clip_boxes(to_fractions(boxes, (item.height, item.width)))
     extent = (boxes[:, 2:] > boxes[:, :2]).all(1)
     if scores.shape != extent.shape:
         raise ValueError(f'{len(boxes)} boxes, but scores {scores.shape}')

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from mmmlc.dependencies import require_ximgproc
+from mmmlc.ops.boxes import clip_boxes, from_xywh
 
 # Chosen on COCO128, where less blur and lower thresholds cost time and find fewer objects: texture.
 BLUR = 0.005  # standard deviation, in longer sides of the image
@@ -138,9 +139,8 @@ class EdgeBoxes:
 def _corners(xywh: np.ndarray, width: int, height: int) -> np.ndarray:
     """Boxes x, y, w, h of OpenCV as clipped corners (n, 4) float32."""
     boxes = np.asarray(xywh, np.float32).reshape(-1, 4)
-    low = boxes[:, :2] - 1  # OpenCV counts from 1 here, a habit of the original MATLAB code
-    corners = np.concatenate([low, low + boxes[:, 2:]], axis=1)
-    return corners.clip(0, np.array([width, height] * 2, np.float32))
+    boxes = boxes - [1, 1, 0, 0]  # OpenCV counts from 1 here, a habit of the original MATLAB code
+    return clip_boxes(from_xywh(boxes.astype(np.float32)), (height, width))
 
 
 def _read_model(path: str):

@@ -26,6 +26,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmmlc.datasets.transforms import BrokenImageError, LoadImage
+from mmmlc.ops.boxes import to_fractions
 from mmmlc.registry import DATASETS
 
 from .edge_boxes import EdgeBoxes
@@ -124,7 +125,7 @@ class ImageExtractor:
         except (BrokenImageError, cv2.error) as error:
             return dict(name=name, broken=str(error)), b''
         height, width = image.shape[:2]
-        block = encode(boxes / np.array([width, height] * 2), scores)
+        block = encode(to_fractions(boxes.astype(np.float64), (height, width)), scores)
         return dict(name=name, width=width, height=height), block
 
 

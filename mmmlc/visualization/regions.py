@@ -14,6 +14,8 @@ from mmpretrain.structures import DataSample
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 
+from mmmlc.ops.boxes import to_pixels
+
 # Small images are enlarged to this shorter side: text on 96 pixels can't be read.
 MIN_SIDE = 384
 FONT_SIZE = 15
@@ -80,9 +82,10 @@ def draw_prediction(
     elif 'regions_original' in sample and 'local_score' in sample:
         _draw_regions(picture, sample, classes, scale, min_score, min_local)
     if proposals is not None:
-        ends = proposals.new_tensor(copy.size * 2)
         numbers = [str(i + 1) for i in range(len(proposals))]
-        _draw_boxes(copy, (proposals * ends).tolist(), numbers, [BLUE] * len(numbers))
+        _draw_boxes(
+            copy, to_pixels(proposals, copy.size[::-1]).tolist(), numbers, [BLUE] * len(numbers)
+        )
         picture = _beside(picture, copy)
     return _add_caption(picture, _captions(sample, classes))
 

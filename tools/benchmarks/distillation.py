@@ -13,7 +13,7 @@ from mmengine.optim import OptimWrapper
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
-from mmmlc.models import WSDDN
+from mmmlc.systems.kd_wsd.wsddn import WSDDN
 
 from .timing import median_ratio
 

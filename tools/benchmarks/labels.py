@@ -63,7 +63,7 @@ def _in_own_process(path: Path) -> dict:
 
 def measure(path: str) -> str:
     """Load, then read every sample in forked workers; JSON of seconds and MiB."""
-    from mmmlc.datasets import OwnLabels
+    from mmmlc.datasets.own_labels import OwnLabels
 
     start = time.perf_counter()
     dataset = OwnLabels(path)

@@ -21,7 +21,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from mmmlc.ops.regions import attention_boxes, crop_regions, select_classes
+from mmmlc.systems.mcar.regions import attention_boxes, crop_regions, select_classes
 
 from .timing import median_ratio
 

@@ -21,9 +21,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmmlc.ops.clustering import kmeans_torch
-from mmmlc.ops.parts import initial_detectors, part_probabilities
-from mmmlc.ops.task_driven import iterate_task_driven, task_driven_objective, task_driven_pool
+from mmmlc.systems.msdpd.clustering import kmeans_torch
+from mmmlc.systems.msdpd.parts import initial_detectors, part_probabilities
+from mmmlc.systems.msdpd.task_driven import (
+    iterate_task_driven,
+    task_driven_objective,
+    task_driven_pool,
+)
 
 from .timing import median_ratio, seconds
 

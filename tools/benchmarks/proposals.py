@@ -18,9 +18,11 @@ import torch
 from mmengine.config import Config
 from torchvision.ops import box_iou
 
-from mmmlc.datasets import CocoMultiLabel, LoadImage
-from mmmlc.proposals import EdgeBoxes, ProposalStore
+from mmmlc.datasets.coco import CocoMultiLabel
+from mmmlc.datasets.transforms import LoadImage
+from mmmlc.proposals.edge_boxes import EdgeBoxes
 from mmmlc.proposals.extract import Extraction, ImageExtractor, ImageList, list_images
+from mmmlc.proposals.store import ProposalStore
 
 from .timing import seconds
 

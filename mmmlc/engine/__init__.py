@@ -1,0 +1,15 @@
+"""From a config to a run: preparation of the config, runner, checkpoints, general hooks."""
+
+from .checkpoints import load_checkpoint_file, save_checkpoint_file, use_strict_loaders
+from .launch import build_runner, leave_processes, load_config, load_network, load_weights
+
+__all__ = [
+    'build_runner',
+    'leave_processes',
+    'load_checkpoint_file',
+    'load_config',
+    'load_network',
+    'load_weights',
+    'save_checkpoint_file',
+    'use_strict_loaders',
+]

@@ -1,0 +1,199 @@
+"""Checkpoints read as plain data: nothing that is pickled in a file gets executed.
+
+mmengine's loaders try the same first, then fall back to full unpickling, which runs any code that
+a file brings along; and since they allow ``getattr``, the first attempt can already be made to run
+code. The loaders here allow what training checkpoints contain and refuse everything else.
+"""
+
+from __future__ import annotations
+
+import _codecs
+import contextlib
+import io
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from pickle import UnpicklingError
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.optim import OneCycleParamScheduler
+from mmengine.runner import CheckpointLoader
+
+from .addresses import PREFIXES, locate
+
+_NUMBERS = '?' + np.typecodes['AllInteger'] + np.typecodes['Float']
+_trusted = False  # what use_strict_loaders was told
+
+
+def use_strict_loaders(trust: bool = False) -> None:
+    """Make mmengine load every checkpoint of this process by :func:`load_checkpoint_file`.
+
+    That covers ``load_from``, resuming, ``init_cfg=dict(type='Pretrained')``, ``pretrained=`` and
+    whatever else asks ``mmengine.runner.CheckpointLoader``, with all its schemes. Importing
+    ``mmmlc`` doesn't do it: :func:`mmmlc.engine.build_runner` does, and so do our tools.
+
+    Args:
+        trust: Unpickle in full. Code hidden in a checkpoint then runs.
+    """
+    global _trusted
+    _trusted = trust
+    CheckpointLoader.register_scheme(PREFIXES, load_from_mmmlc, force=True)
+
+
+def load_from_mmmlc(filename: str, map_location=None) -> dict:
+    """The loader that mmengine's registry gets; it logs the name from its 11th letter on."""
+    return load_checkpoint_file(filename, map_location=map_location)
+
+
+def load_checkpoint_file(path: str | Path, trust: bool | None = None, map_location='cpu') -> dict:
+    """Load a checkpoint without executing anything that is pickled in it.
+
+    Args:
+        path: File or address: ``https://``, ``torchvision://``, ``openmmlab://``, ``mmcls://`` or
+            ``s3://``.
+        trust: Unpickle in full, which runs code hidden in the file. None: as the tool's ``--trust``
+            says, otherwise no.
+        map_location: See ``torch.load``.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file asks for anything but weights and training state (names what), is
+            damaged, or holds no dict.
+    """
+    path = str(path)
+    trust = _trusted if trust is None else trust
+    checkpoint = _read(locate(path), path, trust, map_location)
+    if not isinstance(checkpoint, dict):
+        kind = type(checkpoint).__name__
+        raise ValueError(f'{path} holds an object of type {kind}, expected a dict of weights')
+    if not trust:
+        _defuse(path, checkpoint)
+    return _backbone_alone(checkpoint) if path.startswith('mmcls://') else checkpoint
+
+
+def save_checkpoint_file(checkpoint: dict, path: str | Path) -> None:
+    """Save a checkpoint so that ``path`` never holds half a file, whatever interrupts it."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
+    try:
+        torch.save(checkpoint, part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _read(file: str | io.BytesIO, name: str, trust: bool, map_location):
+    try:
+        if trust:
+            return torch.load(file, map_location=map_location, weights_only=False)
+        with _allowed_globals():
+            return torch.load(file, map_location=map_location, weights_only=True)
+    except (PermissionError, IsADirectoryError, MemoryError, torch.cuda.OutOfMemoryError):
+        raise
+    except Exception as error:  # torch's readers raise anything on a damaged file
+        raise ValueError(_reason(name, error)) from error
+
+
+def _reason(name: str, error: Exception) -> str:
+    text = str(error)
+    inner = re.search(r'WeightsUnpickler error: (.*)', text)
+    asked = re.search(r'GLOBAL (\S+)', text)
+    if isinstance(error, UnpicklingError) and asked:
+        return (
+            f'{name} is refused: it asks for {asked[1]}, which is not part of weights or training '
+            'state, and giving it could run code hidden in the file. If you know where the file '
+            'comes from, load it with --trust (in Python: trust=True)'
+        )
+    first = (inner[1] if inner else text).strip().split('\n')[0][:200]
+    return (
+        f'{name} cannot be read as a checkpoint: {type(error).__name__}: {first or "no message"}. '
+        'Is it cut short, or no checkpoint at all?'
+    )
+
+
+def _defuse(path: str, checkpoint: dict) -> None:
+    """Rename the one entry of plain data that mmengine executes."""
+    meta = checkpoint.get('meta')
+    if meta is not None and not isinstance(meta, dict):
+        raise ValueError(f'{path}: meta is of type {type(meta).__name__}, expected a dict')
+    if meta and 'config' in meta:
+        # Runner.resume runs meta['config'] as Python; mmengine itself writes meta['cfg'].
+        meta.setdefault('cfg', meta.pop('config'))
+
+
+def _backbone_alone(checkpoint: dict) -> dict:
+    state = checkpoint.get('state_dict', checkpoint)
+    prefix = 'backbone.'
+    weights = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    return dict(state_dict=weights)
+
+
+def _named(function: Callable, name: str) -> Callable:
+    """A copy of a function that the unpickler finds under the name (module and all) in files."""
+
+    def alias(*args):
+        return function(*args)
+
+    alias.__module__, alias.__qualname__ = name.rsplit('.', 1)
+    alias.__name__ = alias.__qualname__
+    return alias
+
+
+class _OneCycle:
+    """What files get for mmengine's class, which they need only to name its two curves."""
+
+
+_OneCycle.__module__ = OneCycleParamScheduler.__module__
+_OneCycle.__qualname__ = _OneCycle.__name__ = OneCycleParamScheduler.__qualname__
+
+
+# What else would be pickled by name is pickled as getattr(class, name).
+_METHODS = {
+    _OneCycle: (OneCycleParamScheduler, ('_annealing_cos', '_annealing_linear')),
+    HistoryBuffer: (HistoryBuffer, ('min', 'max', 'current', 'mean')),
+}
+
+
+def _method(owner: type, name: str) -> Callable:
+    """What files get for ``getattr``: the functions that training states refer to."""
+    real, names = _METHODS.get(owner, (None, ()))
+    if name in names:
+        return getattr(real, name)
+    raise UnpicklingError(f'GLOBAL {getattr(owner, "__qualname__", owner)}.{name}')
+
+
+def _numpy_globals() -> Iterator[Callable]:
+    yield from (np.ndarray, np.dtype)
+    yield from {type(np.dtype(code)) for code in _NUMBERS}
+    # NumPy 1 and 2 write different names; either reads both.
+    for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
+        # Where this NumPy keeps the two functions, its own objects say.
+        yield _named(np.zeros(1).__reduce__()[0], f'{module}._reconstruct')
+        yield _named(np.float64(0).__reduce__()[0], f'{module}.scalar')
+
+
+_GLOBALS = [
+    # How pickle writes the bytes of NumPy's numbers; torch 2.4 does not allow it by itself.
+    _codecs.encode,
+    HistoryBuffer,
+    _OneCycle,
+    *(_named(_method, f'{module}.getattr') for module in ('builtins', '__builtin__')),
+    *_numpy_globals(),
+]
+
+
+@contextlib.contextmanager
+def _allowed_globals() -> Iterator[None]:
+    """Allow what training checkpoints contain, and what the user has allowed, but no getattr."""
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    torch.serialization.add_safe_globals([g for g in before if g is not getattr] + _GLOBALS)
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(before)

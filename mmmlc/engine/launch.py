@@ -1,0 +1,225 @@
+"""From a config file to a runner, as ``tools/train.py`` and ``tools/test.py`` need it."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from mmmlc.dependencies import require_mmdet
+
+from .checkpoints import load_checkpoint_file, use_strict_loaders
+from .own_classes import fill_num_classes
+
+
+def load_config(
+    path: str | Path,
+    options: dict | None = None,
+    work_dir: str | Path | None = None,
+    launcher: str = 'none',
+) -> Config:
+    """Read a config and apply what the command line overrides.
+
+    Args:
+        path: Config file.
+        options: Dotted keys and values, of ``--cfg-options``.
+        work_dir: Where logs and checkpoints go; by default the config's own ``work_dir``, else
+            ``work_dirs/<config name>``.
+        launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+
+    Raises:
+        FileNotFoundError: if there is no such config.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: no such config file')
+    cfg = Config.fromfile(path)
+    if options:
+        cfg.merge_from_dict(options)
+    cfg.launcher = launcher
+    if work_dir is not None:
+        cfg.work_dir = str(work_dir)
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / path.stem)
+    return cfg
+
+
+def use_amp(cfg: Config) -> None:
+    """Switch the training of a config to automatic mixed precision.
+
+    Raises:
+        ValueError: without a GPU, or if the config's optimiser wrapper is of another kind.
+    """
+    _require_gpu()
+    wrapper = cfg.optim_wrapper
+    kind = wrapper.get('type', 'OptimWrapper').split('.')[-1]
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise ValueError(f'--amp: optim_wrapper.type is {kind}, expected mmengine.OptimWrapper')
+    wrapper.type = 'mmengine.AmpOptimWrapper'
+    wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def use_amp_in_test(cfg: Config) -> None:
+    """Switch the test of a config to automatic mixed precision; ValueError without a GPU."""
+    _require_gpu()
+    cfg.test_cfg.fp16 = True
+
+
+def write_results_to(cfg: Config, folder: str | Path) -> None:
+    """Let the metrics of the test write their files: the first to a folder, others to subfolders.
+
+    Raises:
+        ValueError: if none of the metrics writes files.
+    """
+    evaluators = cfg.test_evaluator
+    evaluators = evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
+    writers = [e for e in evaluators if e.type.removeprefix('mmmlc.') in _WRITERS]
+    if not writers:
+        kinds = ', '.join(e.type for e in evaluators)
+        raise ValueError(f'--out: test_evaluator is {kinds}, expected one of mmmlc.{_WRITERS}')
+    for number, evaluator in enumerate(writers):
+        name = evaluator.type.removeprefix('mmmlc.') if number else ''
+        evaluator.out_dir = str(Path(folder) / name)
+
+
+_WRITERS = ('MultiLabelMetric', 'WeakDetectionMetric', 'VOCServerFiles')
+
+
+def without_pretrained(model: dict) -> None:
+    """Take ``init_cfg=dict(type='Pretrained')`` out of a model's config, at any depth.
+
+    A checkpoint replaces those weights; fetching them first would need network or files.
+    """
+    init_cfg = model.get('init_cfg')
+    if isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained':
+        model['init_cfg'] = None
+    for value in model.values():
+        for part in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(part, dict):
+                without_pretrained(part)
+
+
+def _require_gpu() -> None:
+    if not torch.cuda.is_available():
+        raise ValueError('--amp: torch sees no GPU, and mixed precision needs one')
+
+
+def build_runner(cfg: Config, trust: bool = False) -> Runner:
+    """Build the runner, on CPU processes (gloo) as well as on GPUs.
+
+    From here on mmengine loads checkpoints as plain data in this process, see
+    :func:`mmmlc.engine.use_strict_loaders`.
+
+    Args:
+        cfg: Of :func:`load_config`.
+        trust: Unpickle checkpoints in full. Code hidden in them then runs.
+    """
+    use_strict_loaders(trust)
+    # mmpretrain's ColorJitter calls mmcv rightly, and is warned in every worker all the same.
+    warnings.filterwarnings('ignore', "Only use 'alpha' for pillow backend")
+    if cfg.launcher != 'none' and not torch.cuda.is_available():
+        _prepare_gloo(cfg)
+    if _names_mmdet(cfg.model):
+        require_mmdet()
+    fill_num_classes(cfg)
+    if 'runner_type' in cfg:
+        return RUNNERS.build(cfg)
+    return Runner.from_cfg(cfg)
+
+
+def _names_mmdet(config: dict) -> bool:
+    """Whether a part of a config, at any depth, is of mmdet."""
+    if str(config.get('type')).startswith('mmdet.'):
+        return True
+    parts = [p for v in config.values() for p in (v if isinstance(v, (list, tuple)) else [v])]
+    return any(_names_mmdet(part) for part in parts if isinstance(part, dict))
+
+
+def _prepare_gloo(cfg: Config) -> None:
+    """Make mmengine's runner work in several processes without a GPU."""
+    if 'RANK' not in os.environ:
+        raise ValueError(
+            f'--launcher {cfg.launcher} without a GPU expects torchrun (tools/dist_train.sh): '
+            'the environment has no RANK'
+        )
+    if not torch.distributed.is_initialized():
+        # The runner's own initialisation calls CUDA.
+        torch.distributed.init_process_group('gloo')
+    cfg.model_wrapper_cfg = dict(
+        type='mmengine.MMDistributedDataParallel', device_ids=None, broadcast_buffers=False
+    )
+
+
+def leave_processes() -> None:
+    """Wait for the other processes at the end of a run, and leave the group; nothing if alone.
+
+    A process that ends as a member can abort on its way out, whereupon torchrun kills the others,
+    among them the first one, which may still be writing the results.
+    """
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+
+
+def load_weights(runner: Runner, checkpoint: str | Path, trust: bool | None = None) -> None:
+    """Load a checkpoint into the runner's model; every key must match.
+
+    mmengine alone would go on with whatever keys are missing, that is, test a random model.
+
+    Args:
+        runner: Of :func:`build_runner`.
+        checkpoint: File or address.
+        trust: Unpickle in full; None leaves it as :func:`build_runner` was told.
+
+    Raises:
+        FileNotFoundError: if a local path doesn't exist.
+        ValueError: if keys or shapes differ from the model's, or the file is refused, see
+            :func:`mmmlc.engine.load_checkpoint_file`.
+    """
+    checkpoint = str(checkpoint)
+    if '://' not in checkpoint and not Path(checkpoint).is_file():
+        raise FileNotFoundError(f'{checkpoint}: no such checkpoint')
+    if trust is not None:
+        use_strict_loaders(trust)
+    # EMAHook makes its copy of the model here, and wants it when a checkpoint is loaded.
+    runner.call_hook('before_run')
+    try:
+        runner.load_checkpoint(checkpoint, strict=True)
+    except RuntimeError as error:
+        raise ValueError(f'{checkpoint} does not fit the model of the config: {error}') from error
+    runner._has_loaded = True  # or test() would load cfg.load_from over it
+
+
+def load_network(runner: Runner, checkpoint: str | Path | None) -> None:
+    """Load what is below the head, backbone and neck; the head may be another one than trained.
+
+    Args:
+        runner: Of :func:`build_runner`.
+        checkpoint: File or address; None takes what the config starts from (``init_cfg``,
+            ``load_from``).
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the checkpoint lacks a weight of backbone or neck, or has it in another
+            shape, or is refused, see :func:`mmmlc.engine.load_checkpoint_file`.
+    """
+    if checkpoint is None:
+        runner._init_model_weights()
+        return runner.load_or_resume()
+    content = load_checkpoint_file(checkpoint)
+    state = content.get('state_dict', content)
+    wanted = runner.model.state_dict()
+    below = {key: value for key, value in wanted.items() if not key.startswith('head.')}
+    wrong = [key for key in below if getattr(state.get(key), 'shape', None) != below[key].shape]
+    if wrong:
+        raise ValueError(
+            f'{checkpoint} does not fit the model of the config: {len(wrong)} of the {len(below)} '
+            f'weights below the head are missing or of another shape, the first is {wrong[0]}'
+        )
+    runner.model.load_state_dict({key: state[key] for key in below}, strict=False)
+    return None

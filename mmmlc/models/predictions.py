@@ -1,0 +1,145 @@
+"""Between data samples and tensors: targets in, predictions out.
+
+B: images, C: classes, N: regions per image, R: proposals per image.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+
+import torch
+from mmengine.logging import print_log
+from mmpretrain.structures import DataSample
+from torch import Tensor
+
+from mmmlc.ops.boxes import original_boxes
+
+
+def stack_targets(samples: list[DataSample], num_classes: int) -> tuple[Tensor, Tensor | None]:
+    """Stack the labels of a batch.
+
+    Args:
+        samples: With ``gt_label`` (class indices) or ``gt_score`` (C,), and optionally
+            ``gt_label_ignore``, the classes to leave out of the loss.
+        num_classes: C.
+
+    Returns:
+        Targets (B, C) float, and the mask (B, C) bool of pairs that take part in the loss, None
+        when no sample leaves out anything.
+
+    Raises:
+        ValueError: if a sample has neither kind of label, or scores of another length.
+    """
+    missing = [s for s in samples if 'gt_label' not in s and 'gt_score' not in s]
+    if missing:
+        where = missing[0].get('img_path', 'a sample')
+        raise ValueError(f'{where} has no gt_label or gt_score, expected labels for the loss')
+    if 'gt_score' in samples[0]:
+        targets = torch.stack([s.gt_score.float() for s in samples])
+        if targets.shape[1] != num_classes:
+            raise ValueError(
+                f'gt_score has {targets.shape[1]} classes, the head num_classes={num_classes}'
+            )
+    else:
+        targets = _many_hot([s.gt_label for s in samples], num_classes)
+    ignored = [s.get('gt_label_ignore', ()) for s in samples]
+    if not any(len(labels) for labels in ignored):
+        return targets, None
+    ignored = [torch.as_tensor(x, dtype=torch.long).to(targets.device) for x in ignored]
+    return targets, _many_hot(ignored, num_classes) == 0
+
+
+def _many_hot(labels: list[Tensor], num_classes: int) -> Tensor:
+    flat = torch.cat(labels).long()
+    counts = torch.tensor([len(x) for x in labels])
+    rows = torch.arange(len(labels)).repeat_interleave(counts).to(flat.device, non_blocking=True)
+    hot = torch.zeros(len(labels), num_classes, device=flat.device)
+    hot[rows, flat] = 1  # assignment, not a sum: a label given twice still counts once
+    return hot
+
+
+def set_predictions(
+    samples: list[DataSample] | None, scores: Tensor, threshold: float | Tensor
+) -> list[DataSample]:
+    """Write ``pred_score`` and ``pred_label`` (scores of at least ``threshold``) to the samples.
+
+    Args:
+        samples: B samples; None makes new ones.
+        scores: (B, C) in [0, 1].
+        threshold: Of ``pred_label``, for all classes or for each (C,).
+    """
+    samples = samples or [DataSample() for _ in scores]
+    if isinstance(threshold, Tensor):
+        threshold = threshold.to(scores.device)
+    positive = scores >= threshold
+    labels = positive.nonzero()[:, 1].split(positive.sum(1).tolist())
+    for sample, score, label in zip(samples, scores, labels, strict=True):
+        sample.set_pred_score(score).set_pred_label(label)
+    return samples
+
+
+def set_original_regions(sample: DataSample) -> None:
+    """Write ``regions_original``, ``regions`` (N, 4) in pixels of the original image.
+
+    Left out, with a message once a process, where the transforms left no record of the way back.
+    """
+    boxes = original_boxes(sample.regions, sample)
+    if boxes is not None:
+        sample.set_field(boxes, 'regions_original')
+    elif 'ori_shape' in sample:
+        _warn_no_way_back()
+
+
+@functools.cache  # once a process, not once an image
+def _warn_no_way_back() -> None:
+    message = 'The pipeline crops, so regions are given in pixels of the network input only.'
+    print_log(message, 'current', logging.WARNING)
+
+
+def input_size(samples: list[DataSample]) -> tuple[int, int]:
+    """Height and width of the batch that the network gets, which pads to the right and below.
+
+    That is ``batch_input_shape`` where a data preprocessor records it (mmdet's does), else the
+    largest ``img_shape``; padding to a ``pad_size_divisor`` beyond it is not recorded elsewhere.
+    """
+    if samples and 'batch_input_shape' in samples[0]:
+        height, width = samples[0].batch_input_shape
+        return height, width
+    height, width = (max(sample.img_shape[axis] for sample in samples) for axis in (0, 1))
+    return height, width
+
+
+def stack_proposals(samples: list[DataSample] | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Stack the proposals of a batch of images of one size.
+
+    Args:
+        samples: With ``proposals``, ``proposal_scores`` and ``proposal_valid``, as
+            :class:`mmmlc.proposals.LoadProposals` makes them. Where the numbers of proposals
+            differ, the missing ones are not valid.
+
+    Returns:
+        Boxes (B, R, 4) as fractions of the image, scores (B, R) and valid (B, R) bool.
+
+    Raises:
+        ValueError: if there are no samples, or one has no proposals, or the images differ in size:
+            in a padded batch, fractions of the image are not fractions of the input.
+    """
+    keys = ('proposals', 'proposal_scores', 'proposal_valid')
+    for sample in samples or [DataSample()]:
+        if missing := [key for key in keys if key not in sample]:
+            where = sample.get('img_path', 'a sample')
+            raise ValueError(
+                f'{where} has no {", ".join(missing)}: the pipeline needs mmmlc.LoadProposals'
+            )
+    sizes = {tuple(sample.img_shape[:2]) for sample in samples if 'img_shape' in sample}
+    if len(sizes) > 1:
+        raise ValueError(
+            f'a batch has images of (height, width) {sorted(sizes)}, expected one size: the '
+            'pipeline needs mmpretrain.Resize with a scale of two numbers'
+        )
+    boxes, scores, valid = (
+        torch.nn.utils.rnn.pad_sequence([sample.get(key) for sample in samples], batch_first=True)
+        for key in keys
+    )
+    return boxes, scores, valid

@@ -1,0 +1,1 @@
+"""Small data, references and fixtures that tests of several folders use."""
