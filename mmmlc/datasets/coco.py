@@ -212,7 +212,7 @@ def _box_columns(ann_file: str, coco: COCO, anns: list[dict], rows: np.ndarray) 
     sizes = np.array(sizes, dtype=np.float64).T
     if len(bad := np.flatnonzero(~(sizes > 0).all(1))):
         raise ValueError(
-            f'{ann_file}: images[{bad[0]}] has height, width {sizes[bad[0]].tolist()}, expected '
+            f'{ann_file}: images[{bad[0]}] has width, height {sizes[bad[0], ::-1].tolist()}, expected '
             'positive numbers'
         )
     xywh = _xywh(ann_file, anns)
