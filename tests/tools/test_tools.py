@@ -15,7 +15,8 @@ import pytest
 import torch
 from PIL import Image
 
-from mmmlc.engine.launch import build_runner, load_config, load_weights, use_amp, use_amp_in_test
+from mmmlc.engine import build_runner, load_config, load_weights
+from mmmlc.engine.prepare import use_amp, use_amp_in_test
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / 'configs/mcar/mcar_r18_toy.py'
