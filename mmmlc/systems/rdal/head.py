@@ -23,7 +23,12 @@ from mmmlc.ops.checks import check_choice
 from mmmlc.registry import MODELS
 
 from .attention import matrix_boxes
+from .losses import EuclideanSoftmaxLoss, RegionConstraintLoss
 from .neck import AttentionRegions
+
+# Plain PyTorch until here.
+for _loss in (EuclideanSoftmaxLoss, RegionConstraintLoss):
+    MODELS.register_module(module=_loss)
 
 LOSSES = {'euclidean': 'mmmlc.EuclideanSoftmaxLoss', 'bce': 'mmmlc.MultiLabelBCELoss'}
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from mmpretrain.models import AsymmetricLoss as MMPretrainAsymmetricLoss
 
-from mmmlc.models.losses import AsymmetricLoss, MultiLabelBCELoss
+from mmmlc.ops.losses import AsymmetricLoss, MultiLabelBCELoss
 
 B, C = 6, 5
 BOTH = [MultiLabelBCELoss, AsymmetricLoss]
