@@ -99,7 +99,8 @@ def compare(old: Path, new: Path) -> int:
 def count_copies(paths: list[Path]) -> tuple[int, int]:
     """Lines of files that stand in a run of ``RUN`` or more equal lines for the second time.
 
-    The first time may be in the same file or in one before. Neither blank lines nor comments count, nor does indentation.
+    The first time may be in the same file or in one before. Neither blank lines nor comments count,
+    nor does indentation.
 
     Returns:
         The copied lines and all lines.

@@ -3,7 +3,7 @@
 # The paper has no COCO; the schedule is ours.
 # Needs mmdet and mmcv with compiled operators.
 _base_ = [
-    '../_base_/models/msdpd_step2.py',
+    '../_base_/models/msdpd_ssd512_step2.py',
     '../_base_/datasets/msdpd_coco14_bs32_512.py',
     '../_base_/schedules/msdpd_step2.py',
     '../_base_/runtimes/msdpd_mining.py',

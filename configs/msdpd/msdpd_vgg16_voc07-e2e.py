@@ -2,7 +2,7 @@
 # paper names as unsolved. Starts from stage1_vgg16_voc07.py.
 # Needs mmdet and mmcv with compiled operators.
 _base_ = [
-    '../_base_/models/msdpd_step2.py',
+    '../_base_/models/msdpd_ssd512_step2.py',
     '../_base_/datasets/msdpd_voc07_bs32_512.py',
     '../_base_/schedules/msdpd_step1.py',
     '../_base_/runtimes/msdpd_mining.py',

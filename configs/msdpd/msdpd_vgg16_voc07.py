@@ -3,7 +3,7 @@
 # The paper: 93.5 mAP on VOC07 test.
 # Needs mmdet and mmcv with compiled operators.
 _base_ = [
-    '../_base_/models/msdpd_step2.py',
+    '../_base_/models/msdpd_ssd512_step2.py',
     '../_base_/datasets/msdpd_voc07_bs32_512.py',
     '../_base_/schedules/msdpd_step2.py',
     '../_base_/runtimes/msdpd_mining.py',

@@ -1,7 +1,7 @@
 # MsDPD, step 1: the network of SSD512 learns to classify from conv12_2 (scale 5) on VOC07.
 # Needs mmdet and mmcv with compiled operators.
 _base_ = [
-    '../_base_/models/msdpd_step1.py',
+    '../_base_/models/msdpd_ssd512_step1.py',
     '../_base_/datasets/msdpd_voc07_bs32_512.py',
     '../_base_/schedules/msdpd_step1.py',
     '../_base_/default_runtime.py',
