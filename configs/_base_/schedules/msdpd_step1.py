@@ -1,5 +1,5 @@
-# MsDPD's learning rates of both steps: 1e-4 for the network, 1e-3 for new layers. A config says how
-# many epochs, of which the last quarter has a tenth of it.
+# MsDPD, step 1: 1e-4 for the network, ten times as much for the new layers. A config says how many
+# epochs, of which the last quarter has a tenth of it.
 optim_wrapper = dict(
     type='mmengine.OptimWrapper',
     optimizer=dict(type='mmengine.SGD', lr=1e-4, momentum=0.9, weight_decay=5e-4),
