@@ -15,7 +15,7 @@ from mmengine.registry import DATASETS, DefaultScope
 from small_data import write_dataset
 from test_configs import LOADERS, shrink
 
-from mmmlc.apis import build_runner, load_config
+from mmmlc.engine import build_runner, load_config
 from mmmlc.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -9,7 +9,7 @@ import argparse
 
 from mmengine.config import DictAction
 
-from mmmlc.apis import load_config
+from mmmlc.engine import load_config
 
 
 def parse_args() -> argparse.Namespace:
