@@ -15,7 +15,6 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 
 from mmmlc.dependencies import require_mmdet
-from mmmlc.engine.launch import build_runner, load_config
 from mmmlc.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[1]

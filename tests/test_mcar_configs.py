@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.small_data import write_dataset
 from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
-from small_data import write_dataset
 from test_configs import LOADERS, shrink
 
 from mmmlc.engine import build_runner, load_config
