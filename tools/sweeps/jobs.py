@@ -21,8 +21,9 @@ from typing import TextIO
 
 import torch
 
-from .sweep_plan import Job
+from .plan import Job
 
+TOOLS = Path(__file__).resolve().parents[1]
 # For glibc: keep freed memory. Otherwise a CPU spends much of its time mapping large tensors.
 KEEP_MEMORY = dict(MALLOC_MMAP_MAX_='0', MALLOC_TRIM_THRESHOLD_='100000000000')
 
@@ -159,17 +160,11 @@ def _make_room(job: Job) -> str:
 
 def _words(job: Job, config: Path | str) -> list[str]:
     """The command line."""
-    fields = dict(python=sys.executable, tools=_tools(), config=config)
+    fields = dict(python=sys.executable, tools=TOOLS, config=config)
     if job.kind == 'test':
         fields['checkpoint'] = checkpoint_of(job.needs[-1], job.run.checkpoint)
     words = [word.format(**fields) for word in shlex.split(job.command)]
     return [*words, '--work-dir', str(job.work_dir)]
-
-
-def _tools() -> Path:
-    package = Path(__file__).resolve().parents[1]
-    checkout, installed = package.parent / 'tools', package / '.mim' / 'tools'
-    return checkout if checkout.is_dir() else installed
 
 
 def command_line(job: Job) -> str:
@@ -179,7 +174,7 @@ def command_line(job: Job) -> str:
         return shlex.join(_words(job, config))
     except JobFailed:  # not trained yet
         command = job.command.replace('{checkpoint}', str(job.needs[-1].work_dir / 'CHECKPOINT'))
-        words = command.format(python=sys.executable, tools=_tools(), config=config)
+        words = command.format(python=sys.executable, tools=TOOLS, config=config)
         return f'{words} --work-dir {job.work_dir}'
 
 
@@ -189,7 +184,7 @@ def checkpoint_of(job: Job, name: str | None = None) -> str:
         pointer = job.work_dir / 'last_checkpoint'
         if not pointer.is_file():
             raise JobFailed(f'{job.name} left no {pointer}')
-        name = pointer.read_text().strip()
+        name = Path(pointer.read_text().strip()).name  # written as an absolute path
     path = job.work_dir / name
     if not path.is_file():
         raise JobFailed(f'{job.name} left no {path}')

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
+from .plan import Job
 from .sweep_file import Sweep, TableSpec
-from .sweep_plan import Job
 
 
 @dataclass(frozen=True)
