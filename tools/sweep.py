@@ -10,6 +10,7 @@ Stopped or killed, the same command goes on with what is missing. See docs/sweep
 from __future__ import annotations
 
 import argparse
+import shlex
 import signal
 import statistics
 import sys
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from sweeps.jobs import command_line, run_jobs
 from sweeps.plan import Job, plan, with_needs
-from sweeps.report import lost_results, write_report
+from sweeps.report import lost_results, results_of, write_report
 from sweeps.sweep_file import Sweep, read_sweep
 
 
@@ -88,9 +89,10 @@ def run(jobs: Sequence[Job], root: Path) -> bool:
 
 def report(sweep: Sweep, jobs: Sequence[Job], root: Path, overwrite: bool) -> None:
     """Write the tables, elsewhere if results in those that are there would be lost."""
-    lost = [] if overwrite else lost_results(sweep, jobs)
-    folder = root / 'work_dirs/sweeps' / sweep.name if lost else None
-    for path in write_report(sweep, jobs, folder):
+    results = results_of(sweep, jobs)
+    lost = [] if overwrite else lost_results(sweep, results)
+    folder = root / 'work_dirs/sweeps' / sweep.name if lost else sweep.path.parent
+    for path in write_report(sweep, results, folder):
         print(f'wrote {path}')
     if lost:
         print(
@@ -117,7 +119,7 @@ def main() -> None:
     if args.dry_run:
         for job in jobs:
             if job.record() is None:
-                print(command_line(job))
+                print(shlex.join(command_line(job, missing='CHECKPOINT')))
         return None
     try:
         complete = args.report or run(jobs, root)

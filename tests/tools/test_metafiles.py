@@ -116,9 +116,8 @@ def write_system(folder: Path, text: str = SYSTEM) -> Path:
 
 def test_new_system_is_found_by_its_folder(copy):
     write_system(copy)
-    (copy / 'docs/sixth.md').write_text(
-        'Before\n\n<!-- numbers:sixth.configs begin -->\n<!-- numbers:sixth.configs end -->\nAfter\n'
-    )
+    block = '<!-- numbers:sixth.configs begin -->\n<!-- numbers:sixth.configs end -->\n'
+    (copy / 'docs/sixth.md').write_text(f'Before\n\n{block}After\n')
     changed = names(stale(copy, write=True), copy)
     assert changed == ['README.md', 'docs/ledger.md', 'docs/sixth.md', 'model-index.yml']
     assert stale(copy) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import os
 import runpy
@@ -23,15 +24,7 @@ sys.path.append(str(next(p for p in Path(__file__).parents if (p / 'setup.py').e
 
 from sweeps.jobs import JobBusy, JobFailed, child_environment, run_job, run_jobs
 from sweeps.plan import plan, with_needs
-from sweeps.report import (
-    agreeing_pairs,
-    collect,
-    paired_difference,
-    render_markdown,
-    report_json,
-    spread,
-    write_report,
-)
+from sweeps.report import agreeing_pairs, render, results_of, spread_text, write_report
 from sweeps.sweep_file import read_sweep
 
 ROOT = Path(sys.path[-1]).parent
@@ -133,17 +126,15 @@ tables:
 """,
     )
     assert run_jobs(jobs, project).complete
-    results = collect(jobs)
+    results = results_of(sweep, jobs)
     # a: 1, 2, 6: mean 3, squared deviations 4 + 1 + 9 = 14, / 2 = 7.
     # b - a: 3, 0, 1.5: mean 1.5, squared deviations 2.25 * 2 = 4.5, / 2 = 2.25.
-    data = report_json(sweep, jobs)['runs']
+    data = results['runs']
     assert data['a']['mean']['mAP'] == 3 and data['a']['deviation']['mAP'] == pytest.approx(7**0.5)
-    difference = paired_difference(results, 'b', 'a', 'mAP')
-    assert (difference.mean, difference.deviation, difference.n) == (1.5, 1.5, 3)
     assert data['c']['mean']['mAP'] == 1.5 and data['c']['deviation']['mAP'] is None
-    assert data['a']['seeds'][0]['metrics'] == {'mAP': 1.0, 'OF1': None}
+    assert data['a']['seeds']['0']['metrics'] == {'mAP': 1.0, 'OF1': None}
 
-    text = render_markdown(sweep, jobs)
+    text = render(sweep, results_of(sweep, jobs))
     assert '| A | 3.0 ± 2.6 |  | 10.5 | 5 | 3 seeds |' in text
     assert '| B | 4.5 ± 2.8 | +1.5 ± 1.5 | 30 | 5 | 3 seeds |' in text
     # The difference is to seed 0 of a alone, not to its mean of 3.
@@ -154,11 +145,11 @@ tables:
 
 def test_report_is_made_without_running(project):
     sweep, jobs = write_sweep(project, RUNS)
-    text = render_markdown(sweep, jobs)
+    text = render(sweep, results_of(sweep, jobs))
     assert 'No run has finished yet.' in text and 'Not finished: a seed 0, a seed 1' in text
     run_jobs(with_needs(jobs, ['c']), project)
     assert calls(project) == ['train a/seed0', 'test c/seed0']
-    for path in write_report(sweep, jobs):
+    for path in write_report(sweep, results_of(sweep, jobs), project):
         assert path.parent == project and path.stem == 'toy'
     assert '| c | 1.5 | 5 | 1 seed |' in (project / 'toy.md').read_text()
     assert json.loads((project / 'toy.json').read_text())['runs']['c']['mean']['mAP'] == 1.5
@@ -208,11 +199,11 @@ def test_changed_config_is_never_reused(project):
     # b overrides the score, so that the change does not reach it.
     states = {job.run.name: job.state() for job in jobs}
     assert states == {'a': 'changed', 'b': 'finished', 'c': 'changed'}
-    assert '| a | - |  | 0 of 2 seeds |' in render_markdown(sweep, jobs)
+    assert '| a | - |  | 0 of 2 seeds |' in render(sweep, results_of(sweep, jobs))
     old = jobs[0].any_record()['fingerprint'][:8]
     run_jobs(jobs, project)
     assert len(calls(project)) == 5
-    assert report_json(sweep, jobs)['runs']['c']['mean']['mAP'] == 9.5
+    assert results_of(sweep, jobs)['runs']['c']['mean']['mAP'] == 9.5
     aside = project / f'work_dirs/sweeps/toy/a/seed0-{old}'
     assert (aside / 'train/epoch_1.pth').read_text() == '1.0'
 
@@ -253,7 +244,7 @@ def test_failure_stops_only_what_needs_it(project):
         'a seed 0 test waits for a seed 0 train',
         'c seed 0 test waits for a seed 0 train',
     ]
-    assert 'Not finished: a seed 0, c seed 0.' in render_markdown(sweep, jobs)
+    assert 'Not finished: a seed 0, c seed 0.' in render(sweep, results_of(sweep, jobs))
     calls(project)
     run_jobs(jobs, project)
     assert calls(project) == ['train a/seed0']  # a failure is tried again
@@ -406,13 +397,14 @@ def test_missing_sweep_file_and_unknown_names(project):
     sweep = read_sweep(project / 'toy.yaml')
     run_jobs(with_needs(jobs, ['c']), project)
     with pytest.raises(ValueError, match=r"no run has a metric 'map', expected .*'OF1', 'mAP'"):
-        render_markdown(sweep, jobs)
+        render(sweep, results_of(sweep, jobs))
 
 
-def test_spread_of_few_values_and_pairs():
-    assert spread([]) is None
-    assert spread([5.0]).deviation is None and spread([5.0]).text() == '5.0'
-    assert spread([1, 3]).text('+') == '+2.0 ± 1.4'
+def test_examples_of_the_docstrings():
+    assert doctest.testmod(sys.modules[spread_text.__module__]) == (0, 2)
+
+
+def test_pairs_without_ties_and_unpublished_rows():
     # a and b tie in the paper, d is not published.
     assert agreeing_pairs(dict(a=1, b=2, c=3, d=0), dict(a=5, b=5, c=7)) == (2, 2)
 
@@ -483,6 +475,14 @@ def test_tables_with_results_from_elsewhere_are_kept(project, monkeypatch, capsy
     assert (project / 'toy.md').read_text().count('2 seeds') == 2
 
 
+def test_tables_without_their_numbers_are_kept(project, monkeypatch, capsys):
+    (project / 'toy.yaml').write_text(SWEEP + RUNS)
+    (project / 'toy.md').write_text('table')
+    assert command(project, monkeypatch, '--only', 'a') == 0
+    assert 'lacks (no toy.json)' in capsys.readouterr().out
+    assert (project / 'toy.md').read_text() == 'table'
+
+
 def test_broken_tables_are_not_overwritten(project, monkeypatch):
     (project / 'toy.yaml').write_text(SWEEP + RUNS)
     (project / 'toy.json').write_text('<<<<<<< HEAD')
@@ -491,6 +491,12 @@ def test_broken_tables_are_not_overwritten(project, monkeypatch):
 
 
 SHIPPED = sorted((ROOT / 'docs/results').glob('*.yaml'))
+
+
+@pytest.mark.parametrize('path', SHIPPED, ids=lambda path: path.stem)
+def test_shipped_tables_are_those_of_their_numbers(path):
+    results = json.loads(path.with_suffix('.json').read_text())
+    assert path.with_suffix('.md').read_text() == render(read_sweep(path), results)
 
 
 def removed(config: str) -> bool:
@@ -514,7 +520,8 @@ def test_shipped_sweep_builds_its_models(path):
 
 
 def test_real_training_and_test(tmp_path):
-    cfg = Config.fromfile(ROOT / 'configs/mcar/baseline_r18_toy.py')
+    cfg = Config.fromfile(ROOT / 'configs/modern/modern_r18_toy.py')
+    cfg.param_scheduler = None
     write_for(cfg, tmp_path / 'data')
     cfg.dump(tmp_path / 'config.py')
     path = tmp_path / 'toy.yaml'
@@ -523,9 +530,9 @@ def test_real_training_and_test(tmp_path):
     jobs = plan(sweep, tmp_path)
     outcome = run_jobs(jobs, tmp_path)
     assert outcome.complete, outcome.failed
-    a = report_json(sweep, jobs)['runs']['a']
+    a = results_of(sweep, jobs)['runs']['a']
     assert 0 <= a['mean']['mAP'] <= 100 and a['mean']['top3_OF1'] >= 0
-    assert a['seeds'][0]['epochs'] == 1 and 'time' not in a['mean']
+    assert a['seeds']['0']['epochs'] == 1 and 'time' not in a['mean']
     assert (jobs[0].work_dir / 'epoch_1.pth').is_file()
 
 

@@ -1,4 +1,7 @@
-"""Tables of a sweep's finished runs, as Markdown and JSON; percent, as the metrics are."""
+"""Results of a sweep's finished runs: JSON with every seed, and Markdown tables made from it.
+
+Percent, as the metrics are.
+"""
 
 from __future__ import annotations
 
@@ -6,92 +9,83 @@ import json
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
 from .plan import Job
 from .sweep_file import Sweep, TableSpec
 
-
-@dataclass(frozen=True)
-class Result:
-    """A finished test and the training it belongs to."""
-
-    metrics: dict[str, float | None]
-    seconds: float  # of the test, and of the training unless the run only tests
-    records: tuple[dict, ...]
-    split: str
-    epochs: int | None
+NOTES = """\
+- Tested on {splits}, with the weights of the last epoch unless a run names another checkpoint.
+- Mean ± sample standard deviation over the seeds. A row of 1 seed has no spread: read its \
+differences with that in mind. Differences are taken seed by seed.
+- Time: seconds of one seed, training and test with their start-up; of a row that only tests, the \
+test.
+- Commit {commits}; torch {torch}; {machines}."""
 
 
-Results = dict[str, dict[int, Result]]  # run name -> seed -> result
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Mean and sample standard deviation (None of a single value) of n values."""
-
-    mean: float
-    deviation: float | None
-    n: int
-
-    def text(self, sign: str = '') -> str:
-        """For example ``71.3 ± 0.6``."""
-        text = f'{self.mean:{sign}.1f}'
-        return text if self.deviation is None else f'{text} ± {self.deviation:.1f}'
-
-
-def spread(values: Iterable[float]) -> Spread | None:
-    """Mean and spread of some values; None if there is none.
-
-    >>> spread([1.0, 2.0, 6.0])
-    Spread(mean=3.0, deviation=2.6457513110645907, n=3)
-    """
-    values = list(values)
-    if not values:
-        return None
-    deviation = statistics.stdev(values) if len(values) > 1 else None
-    return Spread(statistics.fmean(values), deviation, len(values))
-
-
-def collect(jobs: Sequence[Job]) -> Results:
-    """The results of all finished tests."""
-    results: Results = {}
-    for job in jobs:
-        if job.kind == 'train':
-            continue
-        by_seed = results.setdefault(job.run.name, {})
-        record, trained = job.record(), job.needs[-1].record()
-        if record is None:
-            continue
-        records = (record,) if job.run.test_of or trained is None else (trained, record)
-        seconds = sum(r['seconds'] for r in records)
-        train_cfg = job.config.get('train_cfg') or {}
-        by_seed[job.seed] = Result(
-            record['metrics'], seconds, records, _split(job), train_cfg.get('max_epochs')
+def results_of(sweep: Sweep, jobs: Sequence[Job]) -> dict:
+    """Every seed of every finished test, not rounded: what the tables are made of."""
+    runs = {
+        name: dict(
+            config=run.config,
+            overrides=run.overrides,
+            test_of=run.test_of,
+            planned_seeds=list(run.seeds),
+            seeds={},
         )
-    return results
+        for name, run in sweep.runs.items()
+    }
+    for job in jobs:
+        if job.kind == 'test' and (record := job.record()) is not None:
+            runs[job.run.name]['seeds'][str(job.seed)] = _seed(job, record)
+    for run in runs.values():
+        names = sorted({name for seed in run['seeds'].values() for name in seed['metrics']})
+        values = {name: [*values_of(run, name).values()] for name in names}
+        run['mean'] = {name: statistics.fmean(v) for name, v in values.items() if v}
+        run['deviation'] = {name: deviation(v) for name, v in values.items() if v}
+    return dict(title=sweep.title, sweep=sweep.path.name, runs=runs)
 
 
-def _split(job: Job) -> str:
-    """What is tested on, in the words of the config."""
+def _seed(job: Job, record: dict) -> dict:
+    trained = job.needs[-1].record()
+    records = [record] if job.run.test_of or trained is None else [trained, record]
     dataset = job.config.test_dataloader.dataset
     name = dataset.get('ann_file') or dataset.get('split') or '?'
-    text = f'{dataset.get("data_root") or ""}/{name}'.strip('/')
-    return f'{text}, indices {dataset["indices"]}' if dataset.get('indices') else text
+    split = f'{dataset.get("data_root") or ""}/{name}'
+    if dataset.get('indices'):
+        split += f', indices {dataset["indices"]}'
+    return dict(
+        metrics=record['metrics'],
+        seconds=sum(r['seconds'] for r in records),
+        epochs=(job.config.get('train_cfg') or {}).get('max_epochs'),
+        split=split.strip('/'),
+        records=[{k: v for k, v in r.items() if k != 'metrics'} for r in records],
+    )
 
 
-def values_of(results: Results, run: str, metric: str) -> dict[int, float]:
+def values_of(run: dict, metric: str) -> dict[str, float]:
     """A metric of a run by seed, where it is known."""
-    found = {seed: result.metrics.get(metric) for seed, result in results[run].items()}
+    found = {seed: result['metrics'].get(metric) for seed, result in run['seeds'].items()}
     return {seed: value for seed, value in found.items() if value is not None}
 
 
-def paired_difference(results: Results, run: str, base: str, metric: str) -> Spread | None:
-    """Mean and spread of run minus base, seed by seed, over the seeds that both have."""
-    ours, theirs = (values_of(results, name, metric) for name in (run, base))
-    return spread(ours[seed] - theirs[seed] for seed in ours if seed in theirs)
+def deviation(values: Sequence[float]) -> float | None:
+    """Sample standard deviation; None of a single value."""
+    return statistics.stdev(values) if len(values) > 1 else None
+
+
+def spread_text(values: Iterable[float], sign: str = '') -> str:
+    """Mean and sample standard deviation; a dash if there is no value.
+
+    >>> spread_text([1.0, 2.0, 6.0]), spread_text([1, 3], '+'), spread_text([5]), spread_text([])
+    ('3.0 ± 2.6', '+2.0 ± 1.4', '5.0', '-')
+    """
+    values = list(values)
+    if not values:
+        return '-'
+    text = f'{statistics.fmean(values):{sign}.1f}'
+    return text if len(values) == 1 else f'{text} ± {deviation(values):.1f}'
 
 
 def agreeing_pairs(ours: dict[str, float], published: dict[str, float]) -> tuple[int, int]:
@@ -108,123 +102,98 @@ def agreeing_pairs(ours: dict[str, float], published: dict[str, float]) -> tuple
     return agree, len(pairs)
 
 
-def render_markdown(sweep: Sweep, jobs: Sequence[Job]) -> str:
-    """The whole report.
+def render(sweep: Sweep, results: dict) -> str:
+    """The page of :func:`results_of`.
 
     Raises:
         ValueError: for a metric that no finished run has; names those there are.
     """
-    results = collect(jobs)
-    _check_metrics(sweep, results)
-    tests = [job for job in jobs if job.kind == 'test']
-    missing = [f'{job.run.name} seed {job.seed}' for job in tests if job.record() is None]
-    parts = [
-        f'<!-- Written by tools/sweep.py from {sweep.path.name}; changes here are lost. -->',
-        f'# {sweep.title}',
-        sweep.text.strip(),
-        _header(results),
-        *(part for table in sweep.tables for part in _render_table(sweep, table, results)),
-        f'Not finished: {", ".join(missing)}.' if missing else '',
-    ]
-    return '\n\n'.join(part for part in parts if part) + '\n'
-
-
-def _check_metrics(sweep: Sweep, results: Results) -> None:
-    known = {m for seeds in results.values() for result in seeds.values() for m in result.metrics}
+    runs = results['runs']
+    finished = [seed for run in runs.values() for seed in run['seeds'].values()]
+    known = {metric for seed in finished for metric in seed['metrics']}
     for table in sweep.tables:
         if known and (unknown := [m for m in table.metrics if m not in known]):
             raise ValueError(
                 f'{sweep.path}: table {table.title!r}: no run has a metric {unknown[0]!r}, '
                 f'expected one of {sorted(known)}'
             )
+    missing = [
+        f'{name} seed {seed}'
+        for name, run in runs.items()
+        for seed in run['planned_seeds']
+        if str(seed) not in run['seeds']
+    ]
+    parts = [
+        f'<!-- Written by tools/sweep.py from {sweep.path.name}; changes here are lost. -->',
+        f'# {sweep.title}',
+        sweep.text.strip(),
+        _notes(finished),
+        *(part for table in sweep.tables for part in _table(table, runs)),
+        f'Not finished: {", ".join(missing)}.' if missing else '',
+    ]
+    return '\n\n'.join(part for part in parts if part) + '\n'
 
 
-def _header(results: Results) -> str:
-    finished = [result for seeds in results.values() for result in seeds.values()]
+def _notes(finished: list[dict]) -> str:
     if not finished:
         return 'No run has finished yet.'
-    records = [record for result in finished for record in result.records]
+    records = [record for seed in finished for record in seed['records']]
 
-    def distinct(values: Iterable[object]) -> str:
-        return ', '.join(sorted({str(value) for value in values}))
+    def distinct(text: str, items: list[dict]) -> str:
+        return ', '.join(sorted({text.format(**item) for item in items}))
 
-    commits = distinct(
-        f'{r["commit"]}{" with uncommitted changes" if r["uncommitted"] else ""}' for r in records
-    )
-    machine = distinct(
-        f'{r["device"]}, cores: {r["cores"]}, threads: {r["threads"]}' for r in records
-    )
-    return '\n'.join(
-        (
-            f'- Tested on {distinct(r.split for r in finished)}, with the weights of the last '
-            'epoch unless a run names another checkpoint.',
-            '- Mean ± sample standard deviation over the seeds. A row of 1 seed has no spread: '
-            'read its differences with that in mind. Differences are taken seed by seed.',
-            '- Time: seconds of one seed, training and test with their start-up; of a row that '
-            'only tests, the test.',
-            f'- Commit {commits}; torch {distinct(r["torch"] for r in records)}; {machine}.',
-        )
+    changes = {True: ' with uncommitted changes', False: ''}
+    commits = [dict(r, changes=changes[r['uncommitted']]) for r in records]
+    return NOTES.format(
+        splits=distinct('{split}', finished),
+        commits=distinct('{commit}{changes}', commits),
+        torch=distinct('{torch}', records),
+        machines=distinct('{device}, cores: {cores}, threads: {threads}', records),
     )
 
 
-def _render_table(sweep: Sweep, table: TableSpec, results: Results) -> list[str]:
-    main, *others = table.metrics
-    head = ['', main, *others, 'epochs', 'seeds', 'time (s)']
-    if table.difference_to:
-        head.insert(2, f'{main} minus {_label(table, table.difference_to)}')
-    position = head.index('epochs')
-    head[position:position] = list(table.published)
-    lines = [head, ['---'] * len(head)]
-    for label, run in table.rows.items():
-        cells = [_cell(spread(values_of(results, run, m).values())) for m in table.metrics]
-        if table.difference_to:
-            cells.insert(1, _difference(table, run, results))
-        cells += [_number(numbers.get(label)) for numbers in table.published.values()]
-        lines.append([label, *cells, *_facts(sweep, run, results)])
+def _table(table: TableSpec, runs: dict) -> list[str]:
+    main, base = table.metrics[0], table.difference_to
+    labels = {run: label for label, run in reversed(table.rows.items())}
+    difference = [f'{main} minus {labels.get(base, base)}'] if base else []
+    head = ['', main, *difference, *table.metrics[1:], *table.published, 'epochs', 'seeds']
+    lines = [[*head, 'time (s)'], ['---'] * (len(head) + 1)]
+    for label, name in table.rows.items():
+        run = runs[name]
+        cells = [spread_text(values_of(run, metric).values()) for metric in table.metrics]
+        if base:
+            cells.insert(1, '' if name == base else _difference(run, runs[base], main))
+        cells += [str(numbers.get(label, '')) for numbers in table.published.values()]
+        lines.append([label, *cells, *_facts(run)])
     text = '\n'.join(f'| {" | ".join(cells)} |' for cells in lines)
-    return [f'## {table.title}', table.text.strip(), text, _order(table, results)]
+    return [f'## {table.title}', table.text.strip(), text, _order(table, runs)]
 
 
-def _label(table: TableSpec, run: str) -> str:
-    return next((label for label, name in table.rows.items() if name == run), run)
+def _difference(run: dict, base: dict, metric: str) -> str:
+    """Seed by seed, over the seeds that both have."""
+    ours, theirs = values_of(run, metric), values_of(base, metric)
+    values = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
+    one = len(values) == 1 and len(base['seeds']) > 1
+    return spread_text(values, '+') + (' (1 seed)' if one else '')
 
 
-def _cell(value: Spread | None, sign: str = '') -> str:
-    return '-' if value is None else value.text(sign)
-
-
-def _number(value: float | None) -> str:
-    return '' if value is None else str(value)
-
-
-def _difference(table: TableSpec, run: str, results: Results) -> str:
-    if run == table.difference_to:
-        return ''
-    value = paired_difference(results, run, table.difference_to, table.metrics[0])
-    one = value is not None and value.n == 1 and len(results[table.difference_to]) > 1
-    return _cell(value, '+') + (' (1 seed)' if one else '')
-
-
-def _facts(sweep: Sweep, run: str, results: Results) -> list[str]:
+def _facts(run: dict) -> list[str]:
     """Epochs, seeds and time of a row."""
-    finished = list(results[run].values())
-    planned = len(sweep.runs[run].seeds)
+    finished, planned = list(run['seeds'].values()), len(run['planned_seeds'])
     seeds = f'{planned} seed{"s" * (planned > 1)}'
     if len(finished) < planned:
         seeds = f'{len(finished)} of {seeds}'
     if not finished:
         return ['', seeds, '']
-    epochs = ', '.join(sorted({str(r.epochs) for r in finished}))
-    return [epochs, seeds, f'{statistics.fmean(r.seconds for r in finished):.0f}']
+    epochs = ', '.join(sorted({str(seed['epochs']) for seed in finished}))
+    return [epochs, seeds, f'{statistics.fmean(seed["seconds"] for seed in finished):.0f}']
 
 
-def _order(table: TableSpec, results: Results) -> str:
+def _order(table: TableSpec, runs: dict) -> str:
     """How the order of the means compares with the published ones."""
     main = table.metrics[0]
-    values = {
-        label: spread(values_of(results, run, main).values()) for label, run in table.rows.items()
-    }
-    means = {label: value.mean for label, value in values.items() if value is not None}
+    values = {label: values_of(runs[run], main).values() for label, run in table.rows.items()}
+    means = {label: statistics.fmean(found) for label, found in values.items() if found}
     if len(means) < 2 or not table.published:
         return ''
     lines = [f'Order by {main}, lowest first. Here: {_ordered(means)}.']
@@ -242,45 +211,15 @@ def _ordered(numbers: dict[str, float]) -> str:
     return text
 
 
-def report_json(sweep: Sweep, jobs: Sequence[Job]) -> dict:
-    """Everything the tables are made of, every seed, not rounded."""
-    results, runs = collect(jobs), {}
-    for name, run in sweep.runs.items():
-        finished = results[name]
-        metrics = sorted({metric for result in finished.values() for metric in result.metrics})
-        spreads = {m: spread(values_of(results, name, m).values()) for m in metrics}
-        runs[name] = dict(
-            config=run.config,
-            overrides=run.overrides,
-            test_of=run.test_of,
-            planned_seeds=list(run.seeds),
-            seeds={
-                seed: dict(
-                    metrics=result.metrics,
-                    seconds=result.seconds,
-                    epochs=result.epochs,
-                    split=result.split,
-                    records=[
-                        {k: v for k, v in r.items() if k != 'metrics'} for r in result.records
-                    ],
-                )
-                for seed, result in finished.items()
-            },
-            mean={m: s.mean for m, s in spreads.items() if s},
-            deviation={m: s.deviation for m, s in spreads.items() if s},
-        )
-    return dict(title=sweep.title, sweep=sweep.path.name, runs=runs)
-
-
-def lost_results(sweep: Sweep, jobs: Sequence[Job]) -> list[str]:
-    """Planned results that the tables beside the sweep file have and the work directories lack.
+def lost_results(sweep: Sweep, results: dict) -> list[str]:
+    """Planned results that the tables beside the sweep file have and these results lack.
 
     Raises:
         ValueError: for tables (the JSON file) that cannot be read.
     """
-    path, results = sweep.path.with_suffix('.json'), collect(jobs)
+    path = sweep.path.with_suffix('.json')
     if not path.exists():
-        return []
+        return [f'no {path.name}'] if path.with_suffix('.md').exists() else []
     try:
         written = json.loads(path.read_text(encoding='utf-8'))['runs']
         seeds = {name: run['seeds'].keys() for name, run in written.items()}
@@ -288,25 +227,18 @@ def lost_results(sweep: Sweep, jobs: Sequence[Job]) -> list[str]:
         raise ValueError(f'{path}: expected tables of tools/sweep.py: {error!r}') from error
     return [
         f'{name} seed {seed}'
-        for name, run in sweep.runs.items()
-        for seed in run.seeds
-        if str(seed) in seeds.get(name, ()) and seed not in results[name]
+        for name, run in results['runs'].items()
+        for seed in map(str, run['planned_seeds'])
+        if seed in seeds.get(name, ()) and seed not in run['seeds']
     ]
 
 
-def write_report(sweep: Sweep, jobs: Sequence[Job], folder: Path | None = None) -> list[Path]:
-    """Write the Markdown and the JSON file; returns their paths.
-
-    Args:
-        sweep: The sweep.
-        jobs: All of its jobs.
-        folder: Where to; beside the sweep file by default.
-    """
-    base = (folder or sweep.path.parent) / sweep.path.name
-    markdown, data = base.with_suffix('.md'), base.with_suffix('.json')
-    text = render_markdown(sweep, jobs)
-    content = json.dumps(report_json(sweep, jobs), indent=2, ensure_ascii=False, default=str)
-    base.parent.mkdir(parents=True, exist_ok=True)
-    markdown.write_text(text, encoding='utf-8')
-    data.write_text(content + '\n', encoding='utf-8')
-    return [markdown, data]
+def write_report(sweep: Sweep, results: dict, folder: Path) -> list[Path]:
+    """Write the Markdown and the JSON file to a folder; returns their paths."""
+    base = folder / sweep.path.name
+    text = render(sweep, results)
+    content = json.dumps(results, indent=2, ensure_ascii=False, default=str)
+    folder.mkdir(parents=True, exist_ok=True)
+    base.with_suffix('.md').write_text(text, encoding='utf-8')
+    base.with_suffix('.json').write_text(content + '\n', encoding='utf-8')
+    return [base.with_suffix('.md'), base.with_suffix('.json')]
