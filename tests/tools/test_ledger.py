@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import re
 import runpy
 import shlex
@@ -92,6 +94,9 @@ def no_initialisation(monkeypatch):
 def test_command_fits_tool_and_config(command, monkeypatch, no_initialisation):
     """The tool takes it, every option changes the config, and the model builds with them."""
     args = parsed(command, monkeypatch)
+    tool = (ROOT / command.split()[1]).read_text()
+    for option in (word for word in command.split() if word.startswith('--')):
+        assert f"'{option}'" in tool  # argparse takes abbreviations
     cfg = Config.fromfile(ROOT / args.config)
     options = args.cfg_options or {}
     for key, value in options.items():
@@ -100,28 +105,31 @@ def test_command_fits_tool_and_config(command, monkeypatch, no_initialisation):
     if not options:
         return  # built by the tests of the configs
     cfg.merge_from_dict(options)
-    assert [key for key, value in options.items() if _get(cfg, key) not in (value, _GONE)] == []
+    applied = {key: _get(cfg, key) for key in options if not key.endswith('._delete_')}
+    assert applied == {key: value for key, value in options.items() if key in applied}
     if 'mmdet.' in repr(cfg.model):
         needs_mmdet()
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         MODELS.build(cfg.model)
 
 
+_NEW = object()
+
+
 def _get(cfg: Config, key: str):
-    """A value of a config; of what it lacks the default, which only parts of a model may have."""
+    """A value of a config; of a part's argument that it leaves out the default."""
+    node = cfg
     for name in key.split('.'):
-        node = cfg
-        cfg = cfg[int(name)] if isinstance(cfg, list) else (cfg or {}).get(name, _GONE)
-        if cfg is _GONE:
-            assert key.startswith('model.'), f'{key}: {name!r} is not in {node}'
-            return _DEFAULTS.get(key, _GONE)
-    return cfg
-
-
-_GONE = object()
-# Options that the configs leave at their default. An option of a model that is neither here nor in
-# the config is an argument of what is built from it, or building fails.
-_DEFAULTS = {'model.prediction': 'fused', 'model.selection': 'top', 'model.loss': 'pair'}
+        parent, node = node, node[int(name)] if isinstance(node, list) else node.get(name, _NEW)
+        if node is None or node is _NEW:
+            break
+    if node is not _NEW:
+        return None if name != key.split('.')[-1] else node
+    assert key.startswith('model.'), f'{key}: {name!r} is not in {parent}'
+    arguments = inspect.signature(MODELS.get(parent['type']).__init__).parameters
+    if name in arguments and name == key.split('.')[-1]:
+        return arguments[name].default
+    return _NEW  # as in a part that an option adds; what it does not take stops the build
 
 
 @pytest.mark.parametrize('line', [line for line in LINES if ' && ' in line])
@@ -156,6 +164,18 @@ def _strings(node: object):
     elif isinstance(node, dict | list | tuple):
         for item in node.values() if isinstance(node, dict) else node:
             yield from _strings(item)
+
+
+@pytest.mark.parametrize('system', SYSTEMS, ids=lambda system: system.name)
+def test_options_of_results_are_those_of_their_runs(system):
+    for model in system.models:
+        for result in filter(lambda result: result.source, model.results):
+            file, name = result.source.split()[:2]
+            run = json.loads((ROOT / file).read_text())['runs'][name]
+            pairs = run['overrides'].items()
+            overrides = {f'{key}={value}'.replace(' ', '') for key, value in pairs}
+            assert set(result.options.split()) <= overrides, (model.name, result.setting)
+            assert result.options or run['config'] == model.config or run['test_of']
 
 
 @pytest.mark.parametrize('system', SYSTEMS, ids=lambda system: system.name)
