@@ -85,26 +85,30 @@ def _torch_problems() -> list[str]:
     return []
 
 
+def _original_problems(import_name: str) -> list[str]:
+    fork = FORKS[import_name]
+    option = '--force-reinstall' if installed_version(fork.name) else ''
+    # Both fill the same folder: removing one breaks the other, hence the new install.
+    return [
+        f'{import_name} is the original distribution {original} {found}; mmmlc runs on its '
+        f'maintained fork {fork.name}, which has the same import name\n'
+        f'    {PIP} uninstall -y {original}\n'
+        f'    {_install(import_name, option)}'
+        for original in fork.originals
+        if (found := installed_version(original))
+    ]
+
+
 def _fork_problems(import_name: str) -> list[str]:
+    if problems := _original_problems(import_name):
+        return problems
     fork = FORKS[import_name]
     version = installed_version(fork.name)
-    wanted = f'{fork.name}=={fork.tested}'
-    for original in fork.originals:
-        if found := installed_version(original):
-            # Both fill the same folder: removing one breaks the other, hence the new install.
-            return [
-                f'{import_name} is the original distribution {original} {found}; mmmlc runs on its '
-                f'maintained fork {fork.name}, which has the same import name\n'
-                f'    {PIP} uninstall -y {original}\n'
-                f'    {_install(import_name, "--force-reinstall" if version else "")}'
-            ]
     if not _known(import_name, version):
         return [f'{import_name} is missing\n    {_install(import_name)}']
     if version is not None and release(version) < release(fork.oldest):
-        return [
-            f'{fork.name} {version} is older than {fork.oldest}\n    {PIP} install {wanted}'
-            + (' (and compile its ops again, if you use them)' if import_name == 'mmcv' else '')
-        ]
+        wanted = f'{fork.name}=={fork.tested}'
+        return [f'{fork.name} {version} is older than {fork.oldest}\n    {PIP} install {wanted}']
     return []
 
 
@@ -121,9 +125,9 @@ def core_problems() -> list[str]:
     return _torch_problems() + [text for name in CORE for text in _fork_problems(name)]
 
 
-def original_distributions() -> list[str]:
-    """Installed originals that stand in the way of the forks."""
-    return [name for fork in FORKS.values() for name in fork.originals if installed_version(name)]
+def original_problems() -> list[str]:
+    """One text per installed original, of which the fork can't share the folder."""
+    return [text for name in FORKS for text in _original_problems(name)]
 
 
 def _refuse(what: str, problems: list[str]) -> None:
@@ -138,41 +142,36 @@ def require_core() -> None:
         _refuse('mmmlc', problems)
 
 
-def require_mmcv_ops() -> None:
-    """Raise ImportError unless mmcv's compiled ops can be loaded."""
-    try:
-        importlib.import_module('torch')  # its libraries must be loaded before the ops
-        importlib.import_module('mmcv._ext')
-    except ModuleNotFoundError as error:
-        reason = 'mmcv has no compiled ops: a plain `pip install onedl-mmcv` leaves them out'
-        raise ImportError(f'{reason}\n{_compile_advice()}') from error
-    except ImportError as error:
-        reason = f"mmcv's ops were compiled for another torch or Python ({error})"
-        raise ImportError(f'{reason}\n{_compile_advice()}') from error
-
-
-def _compile_advice() -> str:
-    wanted = f'onedl-mmcv=={FORKS["mmcv"].tested}'
+def compile_advice() -> str:
+    """How mmcv's operators are compiled."""
     return (
         'Compile them, about 12 minutes on 2 cores, in a checkout of mmmlc:\n'
-        '    bash tools/install.sh --full           (--active: in the active environment)\n'
-        'or by hand:\n'
-        f'    {PIP} install "setuptools>=77,<81" wheel packaging ninja psutil\n'
-        f'    {PIP} install --no-build-isolation --no-cache-dir --no-deps --force-reinstall '
-        f'{wanted}'
+        '    bash tools/install.sh --full           (--active: in the active environment)'
     )
 
 
 def require_mmdet() -> None:
-    """Raise ImportError unless mmdet (the fork) and what it needs are there."""
-    if problems := _fork_problems('mmdet'):
+    """Raise ImportError unless mmdet (the fork) and what it needs are there.
+
+    mmcv's operators may be compiled ones or those of :mod:`mmmlc.mmcv_ops`.
+    """
+    if problems := core_problems() + _fork_problems('mmdet'):
         _refuse('Detection', problems)
     needed = ('six', 'shapely', 'terminaltables', 'scipy', 'tqdm', 'pycocotools')
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         names = ' '.join(missing)
         _refuse('mmdet', [f'{", ".join(missing)} missing\n    {PIP} install {names}'])
-    require_mmcv_ops()
+    try:
+        importlib.import_module('torch')  # its libraries must be loaded before compiled operators
+        importlib.import_module('mmcv._ext')
+    except ImportError as error:
+        wanted = f'onedl-mmcv=={FORKS["mmcv"].tested}'
+        raise ImportError(
+            f"mmcv's operators do not load, perhaps compiled for another torch or Python: {error}\n"
+            'Remove them (mmmlc then uses those of torchvision):\n'
+            f'    {PIP} install --force-reinstall --no-deps {wanted}\n{compile_advice()}'
+        ) from error
 
 
 def require_ximgproc() -> None:

@@ -1,10 +1,10 @@
 """Call what mmmlc needs from the installed packages, and print their versions.
 
-    python tools/check_install.py           torch, torchvision, the OpenMMLab packages, OpenCV
-    python tools/check_install.py --full    the compiled ops of mmcv, and mmdet, too
+    python tools/check_install.py           torch, torchvision, OpenCV, OpenMMLab (mmdet if there)
+    python tools/check_install.py --full    also mmdet and the compiled operators of mmcv
 
-Importing is not enough: a torchvision that does not suit its torch, an mmcv without ops and an
-OpenCV without contrib all import well, and fail in the middle of the work.
+Importing is not enough: a torchvision that does not suit its torch and an OpenCV without contrib
+import well, and fail in the middle of the work.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import importlib.util
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -62,18 +63,18 @@ def check_torchvision() -> str:
     try:
         import torchvision
 
-        run_nms(torchvision.ops.nms)
+        run_nms(partial(torchvision.ops.nms, iou_threshold=0.5))
     except Exception as error:
         raise Failed(f'{type(error).__name__}: {first_line(error)}\n{advice}') from error
     return f'{torchvision.__version__}, ops.nms works'
 
 
 def run_nms(nms, device: str = 'cpu') -> None:
-    """Call an NMS; it must keep the first and the third of three boxes."""
+    """Call an NMS of boxes and scores; it must keep the first and the third of three boxes."""
     import torch
 
     boxes = torch.tensor([[0.0, 0, 10, 10], [1, 1, 10, 10], [20, 20, 30, 30]], device=device)
-    kept = nms(boxes, torch.tensor([0.9, 0.8, 0.7], device=device), 0.5)
+    kept = nms(boxes, torch.tensor([0.9, 0.8, 0.7], device=device))
     kept = kept[1] if isinstance(kept, tuple) else kept
     if kept.tolist() != [0, 2]:
         raise Failed(f'nms kept the boxes {kept.tolist()} instead of [0, 2]')
@@ -91,36 +92,35 @@ def check_stack() -> str:
     return ', '.join(f'{module.__name__} {module.__version__}' for module in modules)
 
 
-def check_mmcv_ops() -> str:
-    """mmcv's compiled NMS, on the CPU, and on the GPU if it was compiled for one."""
-    try:
-        DEPENDENCIES.require_mmcv_ops()
-    except ImportError as error:
-        raise Failed(str(error)) from error
-    import torch
-    from mmcv.ops import get_compiling_cuda_version, nms
-
-    def keep(boxes, scores, threshold):
-        return nms(boxes, scores, iou_threshold=threshold)
-
-    run_nms(keep)
-    cuda = get_compiling_cuda_version()
-    if cuda == 'not available':
-        return 'mmcv.ops.nms works, compiled for CPU'
-    if torch.cuda.is_available():
-        run_nms(keep, 'cuda')
-    return f'mmcv.ops.nms works, compiled for CPU and CUDA {cuda}'
-
-
 def check_mmdet() -> str:
-    """mmdet and its registered parts import."""
+    """mmdet and its registered parts import, and mmcv's NMS, compiled or torchvision's, works."""
+    import mmmlc.mmcv_ops
+
+    mmmlc.mmcv_ops.install_finder()
     try:
         DEPENDENCIES.require_mmdet()
     except ImportError as error:
         raise Failed(str(error)) from error
     import mmdet.models
+    import torch
+    from mmcv.ops import nms
 
-    return mmdet.__version__
+    try:
+        for device in ['cpu', 'cuda'] if torch.cuda.is_available() else ['cpu']:
+            run_nms(partial(nms, iou_threshold=0.5), device)
+    except RuntimeError as error:
+        raise Failed(f'{first_line(error)}\n{DEPENDENCIES.compile_advice()}') from error
+    compiled = mmmlc.mmcv_ops.operators_are_compiled()
+    return f'{mmdet.__version__}, operators {"compiled" if compiled else "of torchvision"}'
+
+
+def check_mmcv_ops() -> str:
+    """mmcv has compiled operators, of which :func:`check_mmdet` calls one."""
+    import mmmlc.mmcv_ops
+
+    if not mmmlc.mmcv_ops.operators_are_compiled():
+        raise Failed(f'mmcv has no compiled operators\n{DEPENDENCIES.compile_advice()}')
+    return check_mmdet()
 
 
 def check_opencv() -> str:
@@ -163,7 +163,7 @@ LIGHT = {
     'OpenCV': check_opencv,
     'mmmlc': check_mmmlc,
 }
-FULL = {**LIGHT, 'mmcv ops': check_mmcv_ops, 'mmdet': check_mmdet}
+FULL = {**LIGHT, 'mmdet': check_mmdet, 'mmcv ops': check_mmcv_ops}
 
 
 def first_line(error: BaseException) -> str:
@@ -182,36 +182,18 @@ def run_check(name: str) -> tuple[bool, str]:
         return False, f'{type(error).__name__}: {first_line(error)}\n    {advice}'
 
 
-def facts() -> dict[str, str]:
-    """What tools/install.sh decides on; read from metadata, without importing a package."""
-    torch = DEPENDENCIES.installed_version('torch') or ''
-    oldest = DEPENDENCIES.release(DEPENDENCIES.OLDEST_TORCH)
-    keep = bool(torch) and DEPENDENCIES.release(torch) >= oldest
-    mmcv, wanted = DEPENDENCIES.installed_version('onedl-mmcv'), DEPENDENCIES.FORKS['mmcv']
-    keep_mmcv = mmcv and DEPENDENCIES.release(wanted.oldest) <= DEPENDENCIES.release(mmcv) < (2, 4)
-    return {
-        'torch': torch,
-        'keep_torch': 'yes' if keep else '',
-        'torchvision': DEPENDENCIES.installed_version('torchvision') or '',
-        'matching_torchvision': DEPENDENCIES.torchvision_for(torch) if keep else '',
-        'keep_mmcv': 'yes' if keep_mmcv else '',
-        'originals': ' '.join(DEPENDENCIES.original_distributions()),
-    }
-
-
 def main() -> int:
     """Run the checks; 0 if all pass."""
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
-    parser.add_argument('--full', action='store_true', help='also the compiled ops and mmdet')
+    parser.add_argument('--full', action='store_true', help='also mmdet and the compiled operators')
     parser.add_argument('--only', choices=FULL, action='append', help='only these checks')
-    parser.add_argument('--facts', action='store_true', help='print shell assignments and stop')
     options = parser.parse_args()
-    if options.facts:
-        print('\n'.join(f'fact_{key}={shlex.quote(text)}' for key, text in facts().items()))
-        return 0
     print(f'     Python {sys.version.split()[0]}: {sys.executable}')
+    names = list(FULL if options.full else LIGHT)
+    if not options.full and DEPENDENCIES.installed_version(DEPENDENCIES.FORKS['mmdet'].name):
+        names.append('mmdet')
     failed = 0
-    for name in options.only or (FULL if options.full else LIGHT):
+    for name in options.only or names:
         passed, text = run_check(name)
         failed += not passed
         lines = text.replace('\n', '\n         ')
