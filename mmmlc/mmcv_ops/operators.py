@@ -12,7 +12,7 @@ import torch
 import torchvision
 from torch import Tensor
 
-from mmmlc.dependencies import compile_advice
+from mmmlc.dependencies import COMPILE_ADVICE
 
 AVERAGE = 1  # mmcv's pool_mode; 0 is max
 
@@ -130,7 +130,7 @@ def _refuse_max(pool_mode: int, name: str) -> None:
 def _missing(operator: str) -> str:
     return (
         f"mmcv's operator {operator} needs compiled operators, which this mmcv has not. Without a "
-        f'compiler mmmlc offers nms and average roi_align alone.\n{compile_advice()}'
+        f'compiler mmmlc offers nms and average roi_align alone.\n{COMPILE_ADVICE}'
     )
 
 

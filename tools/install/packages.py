@@ -7,6 +7,7 @@ what the tests need; ``full``, with mmcv's operators compiled, too.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import check_install
-import mmcv_wheel
 from steps import fail, pip, run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,6 +95,28 @@ def repair_opencv() -> None:
             pip_install(f'{name}, again', '--force-reinstall', '--no-deps', name)
 
 
+def compile_mmcv() -> None:
+    """The installed mmcv again, with compiled operators, for the GPU if there is one.
+
+    pip keeps the wheel in a cache for this torch and GPU alone: its own has one without operators.
+    """
+    import torch
+
+    gpu = torch.cuda.is_available()
+    capability = '.'.join(map(str, torch.cuda.get_device_capability())) if gpu else ''
+    target = os.environ.get('TORCH_CUDA_ARCH_LIST', capability) if gpu else 'cpu'
+    memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30
+    jobs = os.environ.get('MAX_JOBS') or str(max(1, min(os.cpu_count() or 1, int(memory / 2))))
+    cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'mmmlc' / 'wheels'
+    cache /= f'torch-{torch.__version__}_{re.sub("[^0-9A-Za-z.+]+", "_", target)}'
+    pip(
+        f"mmcv's operators, from {cache} or compiled with {jobs} jobs (12 minutes on 2 cores)",
+        *('install', '-v', '--cache-dir', cache, '--no-build-isolation', '--no-deps'),
+        *('--force-reinstall', f'onedl-mmcv=={DEPENDENCIES.installed_version("onedl-mmcv")}'),
+        env=os.environ | {'MMCV_WITH_OPS': '1', 'FORCE_CUDA': str(int(gpu)), 'MAX_JOBS': jobs},
+    )
+
+
 def install(mode: str) -> None:
     """Install and check; SystemExit with advice if something fails."""
     print(f'Installing mmmlc ({mode}) for {sys.executable}', flush=True)
@@ -106,7 +128,7 @@ def install(mode: str) -> None:
     # Its own requirements would bring another OpenCV; what it needs is in detection.txt.
     pip_install('mmdet', '--no-deps', 'onedl-mmdetection')
     if mode == 'full' and not passes('mmcv ops'):
-        mmcv_wheel.install(DEPENDENCIES.installed_version('onedl-mmcv'))
+        compile_mmcv()
     repair_opencv()
     # Without build isolation it can be run again offline.
     pip_install(

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 # What pip's output holds, and what to do then.
@@ -27,6 +26,10 @@ HINTS = {
     ),
     r'no such file or directory: .*(g|c)\+\+|(g|c)\+\+.*(not found|no such file)': (
         'A C++ compiler is missing: apt-get install g++ (Fedora: dnf install gcc-c++; conda: gxx).'
+    ),
+    'CUDA_HOME environment variable is not set|detected CUDA version': (
+        'The CUDA toolkit does not suit torch: install the one of its version (CUDA_HOME names its '
+        "folder), or leave --full out: torchvision's operators work on the GPU, too."
     ),
     r'Python\.h: no such file': (
         "Python's headers are missing: apt-get install python3-dev, of this Python's version."
@@ -73,16 +76,10 @@ def run(command: list[str], env: dict[str, str] | None = None) -> tuple[int, str
 
 
 def pip(label: str, *arguments: str | Path, env: dict[str, str] | None = None) -> None:
-    """Run pip; if it fails, keep its output in a file and stop with advice."""
+    """Run pip; stop with advice if it fails."""
     print(f'\n{label}', flush=True)
     command = [sys.executable, '-m', 'pip', '--disable-pip-version-check', '--no-input']
     status, output = run([*command, *map(str, arguments)], env)
-    if status == 0:
-        return
-    folder = Path(tempfile.gettempdir()).parent  # beside the temporary folder of this run
-    with tempfile.NamedTemporaryFile(
-        'w', prefix='mmmlc-install.', suffix='.log', dir=folder, delete=False
-    ) as log:
-        log.write(output)
-    again = 'Then run the same command again: finished steps are kept.'
-    fail(f'failed: {label}', *filter(None, [hint(output), again, f'The whole output: {log.name}']))
+    if status:
+        again = 'Then run the same command again: finished steps are kept.'
+        fail(f'failed: {label}', *filter(None, [hint(output), again]))
