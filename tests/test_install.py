@@ -49,9 +49,6 @@ def install(root, tmp_path):
     return run
 
 
-# ------------------------------------------------------------------ options and interpreters
-
-
 @pytest.mark.parametrize('script', ['install.sh', 'run_tests.sh'])
 def test_help(root, tmp_path, script):
     done = bash(root / 'tools' / script, '-h', folder=tmp_path)
@@ -108,9 +105,6 @@ def test_folder_that_is_no_environment_is_left_alone(install, tmp_path):
     assert thesis.exists()
 
 
-# ------------------------------------------------------------------ what stays, what is refused
-
-
 @pytest.fixture
 def installed(monkeypatch):
     """A pretended environment: a dict of distributions and their versions."""
@@ -145,9 +139,6 @@ def test_originals_are_refused(installed):
     installed.update({'mmcv': '2.1.0', 'onedl-mmcv': '2.3.6'})
     with pytest.raises(SystemExit, match='pip uninstall -y mmcv\n(.|\n)*--force-reinstall'):
         packages.install('run')
-
-
-# ------------------------------------------------------------------ failing and interrupted steps
 
 
 @pytest.mark.parametrize(
@@ -314,9 +305,6 @@ def test_without_network_it_says_so(install, tmp_path):
     assert 'The package index cannot be reached' in done.stderr
     assert 'run the same command again' in done.stderr
     assert 'No matching distribution found for torch' in done.stdout
-
-
-# ------------------------------------------------------------------ run_tests.sh
 
 
 def test_run_tests_hands_its_arguments_on(root, tmp_path):

@@ -111,7 +111,7 @@ def compile_mmcv() -> None:
     cache /= f'torch-{torch.__version__}_{re.sub("[^0-9A-Za-z.+]+", "_", target)}'
     pip(
         f"mmcv's operators, from {cache} or compiled with {jobs} jobs (12 minutes on 2 cores)",
-        *('install', '-v', '--cache-dir', cache, '--no-build-isolation', '--no-deps'),
+        *('install', '--cache-dir', cache, '--no-build-isolation', '--no-deps'),
         *('--force-reinstall', f'onedl-mmcv=={DEPENDENCIES.installed_version("onedl-mmcv")}'),
         env=os.environ | {'MMCV_WITH_OPS': '1', 'FORCE_CUDA': str(int(gpu)), 'MAX_JOBS': jobs},
     )
@@ -125,15 +125,14 @@ def install(mode: str) -> None:
     install_torch()
     packages = [*requirements(*MODES[mode]), 'setuptools>=70.1']  # which builds wheels by itself
     pip_install('OpenMMLab, OpenCV and what they need', *packages)
+    # Without build isolation this can be run again offline.
+    editable = ('--no-deps', '--use-pep517', '--no-build-isolation', '-e', str(ROOT))
+    pip_install('mmmlc (editable)', *editable)
     # Its own requirements would bring another OpenCV; what it needs is in detection.txt.
     pip_install('mmdet', '--no-deps', 'onedl-mmdetection')
     if mode == 'full' and not passes('mmcv ops'):
         compile_mmcv()
     repair_opencv()
-    # Without build isolation it can be run again offline.
-    pip_install(
-        'mmmlc (editable)', '--no-deps', '--use-pep517', '--no-build-isolation', '-e', str(ROOT)
-    )
     print('\nCheck', flush=True)
     status, _ = run([*CHECK, *(['--full'] if mode == 'full' else [])])
     if status:
