@@ -96,9 +96,10 @@ fi
 
 cache="${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/mmmlc"
 mkdir -p "$cache" 2>/dev/null || true
-if command -v flock >/dev/null && { true >>"$cache/install.lock"; } 2>/dev/null; then
-  exec 9>>"$cache/install.lock"
-  flock -n 9 || { echo 'Another install.sh is running: waiting for it.' && flock 9 || true; }
+lock="$cache/install-$(cksum <<<"$python" | cut -d' ' -f1).lock"  # one per environment
+if command -v flock >/dev/null && { true >>"$lock"; } 2>/dev/null; then
+  exec 9>>"$lock"
+  flock -n 9 || { echo 'Another install.sh is at work there: waiting for it.' && flock 9 || true; }
 fi
 if ! has_pip "$python"; then
   [[ -z $active ]] || fail "$python has no pip." \
