@@ -48,7 +48,7 @@ def metadata(wheel):
 def test_sdist_is_complete(sdist, root):
     with tarfile.open(sdist) as archive:
         names = {name.partition('/')[2] for name in archive.getnames()}
-    expected = {'LICENSE', 'CHANGELOG.md', 'setup.py', 'tools/install.sh', 'tools/install/steps.sh'}
+    expected = {'LICENSE', 'CHANGELOG.md', 'setup.py', 'tools/install.sh', 'tools/install/steps.py'}
     expected |= {f'requirements/{path.name}' for path in (root / 'requirements').glob('*.txt')}
     expected |= {str(path.relative_to(root)) for path in (root / 'configs').rglob('*.py')}
     assert expected - names == set()
