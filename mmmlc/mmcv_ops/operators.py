@@ -37,8 +37,8 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Ten
         offset: 0; or 1 where a box from x1 to x2 is x2 - x1 + 1 wide.
 
     Returns:
-        Indices of the kept boxes, best first, int64. Of equal scores the first box is the better one;
-        compiled, mmcv leaves their order open.
+        Indices of the kept boxes, best first, int64. Of equal scores the first is the better one;
+        mmcv's compiled operator leaves that open.
     """
     dtype = torch.promote_types(torch.promote_types(boxes.dtype, scores.dtype), torch.float32)
     boxes = boxes.to(dtype)
