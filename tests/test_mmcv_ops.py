@@ -39,8 +39,8 @@ import mmmlc
 
 @pytest.fixture(scope='module')
 def served() -> ModuleType:
-    """The module that the finder serves, under another name."""
-    spec = importlib.util.spec_from_file_location('served', OPERATORS)
+    """The module that the finder serves, beside the compiled one if there is one."""
+    spec = importlib.util.spec_from_file_location(EXTENSION, OPERATORS)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -149,6 +149,7 @@ def test_max_mode_says_what_to_do(use_served):
 def test_inspection_finds_no_private_names(served):
     for name in ('__wrapped__', '__path__', '_private'):
         assert not hasattr(served, name)
+    assert not hasattr(importlib.import_module('mmmlc.mmcv_ops.operators'), 'pytest_plugins')
 
 
 # ------------------------------------------------------------------ non-maximum suppression
