@@ -51,7 +51,7 @@ def needs_mmdet() -> None:
     try:
         require_mmdet()
     except ImportError as error:
-        pytest.skip(f'the config needs mmdet and compiled operators: {error}'.split('\n')[0])
+        pytest.skip(f'the config needs mmdet: {error}'.split('\n')[0])
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)

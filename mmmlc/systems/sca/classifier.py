@@ -39,7 +39,7 @@ class SCADNN(MultiLabelClassifier):
         init_cfg: Initialisation.
 
     Raises:
-        ImportError: without mmdet or mmcv's compiled operators; says how to get them.
+        ImportError: without mmdet; says how to get it.
     """
 
     mixed_images_lose = 'boxes'

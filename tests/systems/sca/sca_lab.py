@@ -68,7 +68,7 @@ MODEL = dict(
 
 
 def needs_mmdet() -> None:
-    """Skip where mmdet or mmcv's compiled operators are missing."""
+    """Skip where mmdet is missing."""
     try:
         require_mmdet()
     except ImportError as error:
