@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,12 +44,14 @@ def use_strict_loaders(trust: bool = False) -> None:
     CheckpointLoader.register_scheme(PREFIXES, load_from_mmmlc, force=True)
 
 
-def load_from_mmmlc(filename: str, map_location=None) -> dict:
+def load_from_mmmlc(filename: str, map_location: Any = None) -> dict:
     """The loader that mmengine's registry gets; it logs the name from its 11th letter on."""
     return load_checkpoint_file(filename, map_location=map_location)
 
 
-def load_checkpoint_file(path: str | Path, trust: bool | None = None, map_location='cpu') -> dict:
+def load_checkpoint_file(
+    path: str | Path, trust: bool | None = None, map_location: Any = 'cpu'
+) -> dict:
     """Load a checkpoint without executing anything that is pickled in it.
 
     Args:
@@ -86,7 +89,7 @@ def save_checkpoint_file(checkpoint: dict, path: str | Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _read(file: str | io.BytesIO, name: str, trust: bool, map_location):
+def _read(file: str | io.BytesIO, name: str, trust: bool, map_location: Any) -> Any:
     try:
         if trust:
             return torch.load(file, map_location=map_location, weights_only=False)
@@ -132,10 +135,10 @@ def _backbone_alone(checkpoint: dict) -> dict:
     return dict(state_dict=weights)
 
 
-def _named(function: Callable, name: str) -> Callable:
+def _named(function: Any, name: str) -> Callable:
     """A copy of a function that the unpickler finds under the name (module and all) in files."""
 
-    def alias(*args):
+    def alias(*args: Any) -> Any:
         return function(*args)
 
     alias.__module__, alias.__qualname__ = name.rsplit('.', 1)
