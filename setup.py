@@ -82,7 +82,7 @@ setup(
     long_description=readme(),
     long_description_content_type='text/markdown',
     author='The mmmlc authors',
-    license='Apache-2.0',
+    license_expression='Apache-2.0',
     license_files=['LICENSE'],
     classifiers=[
         'Development Status :: 4 - Beta',

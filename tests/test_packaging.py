@@ -161,7 +161,7 @@ def test_the_installed_wheel_runs_a_tool(wheel, tmp_path):
     command = [sys.executable, str(tool), 'toy', '--train', '2', '--val', '1']
     environment = {**os.environ, 'PYTHONPATH': str(tmp_path)}
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, env=environment)
-    assert len([*(tmp_path / 'toy').rglob('*.jpg')]) == 3
+    assert len([*(tmp_path / 'toy').rglob('*.png')]) == 3
     code = 'import mmmlc; print(mmmlc.__file__)'
     run = [sys.executable, '-c', code]
     shown = subprocess.run(run, cwd=tmp_path, check=True, capture_output=True, env=environment)

@@ -38,7 +38,7 @@ for sample, label in zip(samples, (1, 2)):
 losses = model.loss(images, samples)
 assert losses.keys() == {'loss_label', 'loss_peak'}
 sum(losses.values()).backward()
-assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.head.parameters())
 for sample in model.eval().predict(images, samples):
     boxes = sample.pred_instances.bboxes
     assert boxes.shape == (len(sample.pred_score), 4)
