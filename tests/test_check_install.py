@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import check_install
 
 
 def test_failed_check_tells_what_to_do(monkeypatch):
-    def lost(*args):
+    def lost(*args, **more):
         raise RuntimeError('operator torchvision::nms does not exist')
 
     monkeypatch.setattr('torchvision.ops.nms', lost)
@@ -26,7 +25,7 @@ def test_failed_check_tells_what_to_do(monkeypatch):
 def test_nms_that_keeps_the_wrong_boxes_is_found(monkeypatch):
     import torch
 
-    monkeypatch.setattr('torchvision.ops.nms', lambda *args: torch.arange(3))
+    monkeypatch.setattr('torchvision.ops.nms', lambda *args, **more: torch.arange(3))
     passed, text = check_install.run_check('torchvision')
     assert not passed
     assert 'kept the boxes [0, 1, 2] instead of [0, 2]' in text
@@ -38,8 +37,19 @@ def test_checks_pass_here(name):
     assert passed, text
 
 
-def test_facts_are_read_without_importing(root):
-    command = [sys.executable, '-X', 'importtime', str(root / 'tools/check_install.py'), '--facts']
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert 'fact_keep_torch=yes' in done.stdout
-    assert '| torch\n' not in done.stderr
+def test_mmdet_is_checked_where_it_is_installed(monkeypatch, capsys):
+    """``pip install mmmlc`` leaves it out, and nothing is wrong then."""
+    monkeypatch.setattr(check_install, 'run_check', lambda name: (True, ''))
+    monkeypatch.setattr(sys, 'argv', ['check_install.py'])
+    for version, found in [('3.5.1', True), (None, False)]:
+        versions = {'onedl-mmdetection': version}
+        monkeypatch.setattr(check_install.DEPENDENCIES, 'installed_version', versions.get)
+        assert check_install.main() == 0
+        assert ('ok   mmdet' in capsys.readouterr().out) == found
+
+
+def test_operators_that_are_not_compiled_are_found(monkeypatch):
+    monkeypatch.setattr('mmmlc.mmcv_ops.operators_are_compiled', lambda: False)
+    passed, text = check_install.run_check('mmcv ops')
+    assert not passed
+    assert 'bash tools/install.sh --full' in text

@@ -1,378 +1,323 @@
-"""tools/install.sh and tools/run_tests.sh, without network or download.
+"""tools/install.sh and tools/run_tests.sh: choices, messages, and pip at work on tiny wheels.
 
-The scripts run for real; the Python they are given forwards to this one, except that pip, venv and
-the check are recorded and answered as the test says.
+No network: pip is pip, and finds wheels that the tests have written.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
-import zipfile
 from pathlib import Path
 
 import pytest
+from tiny_index import pack_installed, write_requirements, write_sdist, write_wheel
 
-STUB = r"""#!/usr/bin/env bash
-case "$*" in
-  '-m pip --version') exit 0 ;;
-  *' wheel '*)
-    echo "pip wheel FORCE_CUDA=$FORCE_CUDA $*" >>"$STUB/log"
-    while [[ $1 != -w ]]; do shift; done
-    [[ ! -e $STUB/slow ]] || { touch "$STUB/compiling"; sleep 60; }
-    cp "$STUB/wheel" "$2/onedl_mmcv-2.3.6-cp3-cp3-linux.whl" ;;
-  *' install '*)
-    echo "pip install ${*#*--progress-bar off }" >>"$STUB/log"
-    cp "$5" "$STUB/keep" 2>/dev/null || while [[ $# -gt 0 ]]; do
-      [[ $1 != -c || $2 != */keep.txt ]] || cp "$2" "$STUB/keep"; shift; done
-    [[ ! -e $STUB/broken_pip ]] || { cat "$STUB/broken_pip"; exit 1; } ;;
-  '-m venv '*)
-    echo "venv" >>"$STUB/log"
-    rm -rf "${!#}"; mkdir -p "${!#}/bin"; cp "$0" "${!#}/bin/python"; touch "${!#}/pyvenv.cfg" ;;
-  *check_install.py\ --facts) cat "$STUB/facts" ;;
-  *check_install.py*)
-    name=${*#*check_install.py}; name=${name# }
-    ! grep -qxF -- "$name" "$STUB/failing" || exit 1
-    echo "ok $name" ;;
-  *'print(sys.prefix)'*) dirname "$(dirname "$0")" ;;
-  *find_spec*) cat "$STUB/origin" 2>/dev/null ;;
-  '- 2.3.6') printf '%s\n' build_key=some-torch build_cuda=0 build_jobs=1 build_note= ;;
-  *) exec "$REAL_PYTHON" "$@" ;;
-esac
-"""
-FACTS = {'torch': '', 'keep_torch': '', 'torchvision': '', 'matching_torchvision': ''}
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'tools/install'))
+import packages
+import steps
+
+ROOT = packages.ROOT
+BUILD_TOOLS = ('setuptools', 'wheel', 'packaging')
 
 
-class Machine:
-    """A pretended machine: a Python, a cache, an environment, and what pip was asked for."""
+def environment(folder: Path, **more: object) -> dict[str, str]:
+    """Variables for the scripts: caches below a folder, and nothing of the user's."""
+    mine = ('PIP_', 'MMMLC_', 'PYTHON')
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(mine)}
+    ours = {'XDG_CACHE_HOME': folder / 'cache', 'TMPDIR': folder, 'PIP_CONFIG_FILE': os.devnull}
+    ours |= {'PYTHON': sys.executable, 'PIP_NO_INDEX': '1', 'PIP_CACHE_DIR': folder / 'pip', **more}
+    return kept | {name: str(value) for name, value in ours.items()}
 
-    def __init__(self, root: Path, folder: Path):
-        self.root, self.folder = root, folder
-        self.stub = folder / 'stub'
-        self.stub.mkdir()
-        self.venv, self.cache = folder / 'venv', folder / 'cache'
-        self.python = self.script('python3', STUB)
-        self.write_facts()
-        self.failing()
-        self.here(root)
 
-    def script(self, name: str, text: str) -> Path:
-        path = self.folder / name
-        path.write_text(text)
-        path.chmod(0o755)
-        return path
-
-    def write_facts(self, **facts: str) -> None:
-        facts = {'keep_mmcv': '', 'originals': '', **FACTS, **facts}
-        lines = [f"fact_{key}='{value}'\n" for key, value in facts.items()]
-        (self.stub / 'facts').write_text(''.join(lines))
-
-    def failing(self, *checks: str) -> None:
-        """Let check_install.py fail with these arguments."""
-        (self.stub / 'failing').write_text(''.join(f'{check}\n' for check in checks))
-
-    def here(self, checkout: Path) -> None:
-        """Let the environment hold the mmmlc of this checkout."""
-        (self.stub / 'origin').write_text(f'{checkout}/mmmlc/__init__.py\n')
-
-    def env(self, **more: object) -> dict[str, str]:
-        kept = {key: value for key, value in os.environ.items() if not key.startswith('MMMLC_')}
-        stub = {'STUB': self.stub, 'REAL_PYTHON': sys.executable, 'PYTHON': self.python}
-        more = {'XDG_CACHE_HOME': self.cache, 'TMPDIR': self.folder, **stub, **more}
-        return kept | {key: str(value) for key, value in more.items()}
-
-    def install(self, *options: str, **env: object) -> subprocess.CompletedProcess:
-        """Run install.sh; the log holds only what this run asked of pip."""
-        (self.stub / 'log').write_text('')
-        command = ['bash', str(self.root / 'tools/install.sh'), *options]
-        if '--active' not in options and '--venv' not in options:
-            command += ['--venv', str(self.venv)]
-        return subprocess.run(
-            command, env=self.env(**env), capture_output=True, text=True, stdin=subprocess.DEVNULL
-        )
-
-    def log(self) -> list[str]:
-        return (self.stub / 'log').read_text().splitlines()
-
-    def asked(self, text: str) -> bool:
-        return any(text in line for line in self.log())
-
-    def wheel(self, *names: str) -> None:
-        with zipfile.ZipFile(self.stub / 'wheel', 'w') as archive:
-            for name in names:
-                archive.writestr(name, '')
-
-    def wheels(self) -> list[Path]:
-        return sorted((self.cache / 'mmmlc/wheels').glob('*/*.whl'))
+def bash(script: Path, *options: object, **env: object) -> subprocess.CompletedProcess:
+    command = ['bash', str(script), *map(str, options)]
+    quiet = dict(capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return subprocess.run(command, env=environment(**env), **quiet)
 
 
 @pytest.fixture
-def machine(root, tmp_path):
-    return Machine(root, tmp_path)
+def install(root, tmp_path):
+    """Run install.sh; without wheels pip has nothing to install."""
 
+    def run(*options: object, **env: object) -> subprocess.CompletedProcess:
+        return bash(root / 'tools/install.sh', *options, folder=tmp_path, **env)
 
-@pytest.fixture
-def with_torch(machine):
-    machine.write_facts(torch='2.11.0', keep_torch='yes', torchvision='0.26.0')
-    return machine
-
-
-def succeeded(done: subprocess.CompletedProcess) -> str:
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def failed(done: subprocess.CompletedProcess) -> str:
-    assert done.returncode not in (0, 2), done.stdout + done.stderr
-    return done.stderr
+    return run
 
 
 @pytest.mark.parametrize('script', ['install.sh', 'run_tests.sh'])
-def test_help(root, script):
-    command = ['bash', str(root / 'tools' / script), '-h']
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert '--active' in succeeded(done)
+def test_help(root, tmp_path, script):
+    done = bash(root / 'tools' / script, '-h', folder=tmp_path)
+    assert done.returncode == 0
+    assert '--active' in done.stdout
 
 
-def test_unknown_option(machine):
-    done = machine.install('--ful')
-    assert done.returncode == 2
-    assert 'unknown option --ful' in done.stderr
+def test_wrong_options(install):
+    assert install('--ful').returncode == 2
+    assert 'unknown option --ful' in install('--ful').stderr
+    assert '--venv needs a folder' in install('--venv').stderr
 
 
-def test_old_python(machine):
-    answer = 'case "$2" in *print*) echo 3.9.2;; *) exit 1;; esac'
-    old = machine.script('python3.9', f'#!/bin/sh\n{answer}')
-    error = failed(machine.install(PYTHON=old))
-    assert 'no Python >= 3.10 found' in error
-    assert 'python3.9 is 3.9.2' in error
-    assert 'is 3.9.2, not >= 3.10' in failed(machine.install('--active', PYTHON=old))
+def test_interpreter_that_is_used(install, root, tmp_path):
+    default = install('--print-python', MMMLC_VENV='')
+    assert default.stdout.strip() == f'{root}/.venv/bin/python'
+    named = install('--print-python', MMMLC_VENV=tmp_path / 'mine')
+    assert named.stdout.strip() == f'{tmp_path}/mine/bin/python'
+    option = install('--venv', tmp_path / 'other', '--print-python', MMMLC_VENV=tmp_path / 'mine')
+    assert option.stdout.strip() == f'{tmp_path}/other/bin/python'
+    assert install('--active', '--print-python').stdout.strip() == sys.executable
 
 
-def test_python_without_venv(machine):
-    lacking = machine.script(
-        'python3.11', f'#!/bin/sh\ncase "$2" in *ensurepip*) exit 1;; esac\n{sys.executable} "$@"'
-    )
+def python_that(folder: Path, body: str) -> Path:
+    """An interpreter that a shell script stands for."""
+    path = folder / 'python'
+    path.write_text(f'#!/bin/sh\n{body}\n')
+    path.chmod(0o755)
+    return path
+
+
+def test_old_python(install, tmp_path):
+    old = python_that(tmp_path, 'case "$2" in *print*) echo 3.9.2;; *) exit 1;; esac')
+    done = install('--venv', tmp_path / 'venv', PYTHON=old)
+    assert done.returncode == 1
+    assert f'no Python >= 3.10 found ({old} is 3.9.2)' in done.stderr
+    assert 'is 3.9.2, not >= 3.10' in install('--active', PYTHON=old).stderr
+
+
+def test_python_without_venv_or_pip(install, tmp_path):
+    without = f'case "$*" in *ensurepip*|*pip*) exit 1;; esac\nexec {sys.executable} "$@"'
+    lacking = python_that(tmp_path, without)
     version = '.'.join(map(str, sys.version_info[:2]))
-    assert f'apt-get install python{version}-venv' in failed(machine.install(PYTHON=lacking))
+    done = install('--venv', tmp_path / 'venv', PYTHON=lacking)
+    assert f'apt-get install python{version}-venv' in done.stderr
+    assert 'has no pip' in install('--active', PYTHON=lacking).stderr
 
 
-def test_folder_that_is_no_environment_is_left_alone(machine):
-    machine.venv.mkdir()
-    (machine.venv / 'thesis.tex').write_text('years of work')
-    assert 'not a virtual environment' in failed(machine.install())
-    assert (machine.venv / 'thesis.tex').exists()
+def test_folder_that_is_no_environment_is_left_alone(install, tmp_path):
+    thesis = tmp_path / 'venv/thesis.tex'
+    thesis.parent.mkdir()
+    thesis.write_text('years of work')
+    assert 'not a virtual environment' in install('--venv', thesis.parent).stderr
+    assert thesis.exists()
 
 
-def test_fresh_install_asks_in_order_and_the_second_for_nothing(machine):
-    succeeded(machine.install())
-    order = ['venv', 'requirements/torch.txt', 'requirements/core.txt', 'requirements/opencv.txt']
-    order += [f'-e {machine.root}']
-    assert len(machine.log()) == len(order)
-    for text, line in zip(order, machine.log(), strict=True):
-        assert text in line
-    assert 'Already installed' in succeeded(machine.install())
-    assert machine.log() == []
+@pytest.fixture
+def installed(monkeypatch):
+    """A pretended environment: a dict of distributions and their versions."""
+    versions = {}
+    monkeypatch.setattr(packages.DEPENDENCIES, 'installed_version', versions.get)
+    return versions
 
 
-def test_changed_torch_is_noticed(with_torch):
-    succeeded(with_torch.install())
-    with_torch.write_facts(torch='2.9.0', keep_torch='yes', torchvision='0.24.0')
-    succeeded(with_torch.install())
-    assert with_torch.asked('core.txt')
+@pytest.mark.parametrize(
+    ('there', 'kept'),
+    [
+        ({'torch': '2.6.0+cu124', 'torchvision': '0.21.0+cu124'}, {'torch', 'torchvision'}),
+        ({'torch': '2.5.0a0+nv24.8', 'torchvision': '0.20.0a0'}, {'torch', 'torchvision'}),
+        ({'torch': '2.6.0', 'torchvision': '0.20.0'}, {'torch'}),
+        ({'torch': '2.3.1', 'torchvision': '0.18.1'}, set()),
+        ({'onedl-mmcv': '2.3.9'}, {'onedl-mmcv'}),
+        ({'onedl-mmcv': '2.2.0'}, set()),
+        ({'onedl-mmcv': '2.4.0'}, set()),
+    ],
+)
+def test_versions_that_stay(installed, there, kept):
+    installed.update(there)
+    lines = packages.constraints()
+    assert {f'{name}=={there[name]}' for name in kept} <= set(lines)
+    names = [line.partition('==')[0] for line in lines if not line.startswith('#')]
+    assert len(names) == len(set(names)), 'pip fails on two versions of one distribution'
+    assert ('onedl-mmcv==2.3.6' in lines) == ('onedl-mmcv' not in kept)
+    assert {'torch', 'torchvision'} & set(names) == kept - {'onedl-mmcv'}
 
 
-def test_failing_check_repairs_although_the_stamp_is_there(with_torch):
-    succeeded(with_torch.install())
-    with_torch.failing('', '--only OpenCV')
-    assert 'the check above failed' in failed(with_torch.install())
-    assert with_torch.asked('--force-reinstall --no-deps')
-    assert with_torch.log()[-2].endswith('opencv-contrib-python-headless')
-    with_torch.failing()
-    succeeded(with_torch.install())
-    assert with_torch.asked('core.txt')
-
-
-def test_shared_environment_follows_the_checkout(with_torch, tmp_path):
-    succeeded(with_torch.install())
-    with_torch.here(tmp_path / 'deleted_clone')
-    succeeded(with_torch.install())
-    (asked,) = with_torch.log()
-    assert asked.endswith(f'-e {with_torch.root}')
-    assert '--no-build-isolation' in asked
-
-
-def test_half_made_environment_is_made_again(machine):
-    (machine.venv / 'bin').mkdir(parents=True)
-    (machine.venv / 'pyvenv.cfg').touch()
-    (machine.venv / 'bin/python').symlink_to(machine.folder / 'gone')
-    assert 'incomplete or broken' in succeeded(machine.install())
-    assert machine.log()[0] == 'venv'
-
-
-def test_torch_that_is_there_stays(machine):
-    machine.write_facts(torch='2.6.0+cu124', keep_torch='yes', matching_torchvision='0.21.0+cu124')
-    succeeded(machine.install('--active'))
-    assert not machine.asked('torch.txt')
-    assert machine.asked('--no-deps --extra-index-url https://download.pytorch.org/whl/cu124')
-    assert machine.asked('torchvision==0.21.0+cu124')
-    assert (machine.stub / 'keep').read_text() == 'torch==2.6.0+cu124\n'
-
-
-def test_old_torch_is_replaced(machine):
-    machine.write_facts(torch='2.3.1', torchvision='0.18.1')
-    assert 'older than 2.4' in succeeded(machine.install())
-    assert machine.asked('requirements/torch.txt')
-
-
-def test_originals_are_refused(machine):
-    machine.write_facts(originals='mmcv mmengine')
-    error = failed(machine.install())
-    assert 'pip uninstall -y mmcv mmengine onedl-mmengine' in error
-    assert not machine.asked('pip install')
+def test_originals_are_refused(installed):
+    installed.update({'mmcv': '2.1.0', 'onedl-mmcv': '2.3.6'})
+    with pytest.raises(SystemExit, match='pip uninstall -y mmcv\n(.|\n)*--force-reinstall'):
+        packages.install('run')
 
 
 @pytest.mark.parametrize(
     ('output', 'hint'),
     [
-        ('[Errno -3] Temporary failure in name resolution', 'cannot be reached'),
+        ('[Errno -3] Temporary failure in name resolution', 'cannot be reached: check the network'),
         ('ERROR: No matching distribution found for torch==2.11.0', 'or has no build for this Py'),
         ('OSError: [Errno 28] No space left on device', 'disk is full'),
         ('error: externally-managed-environment', 'belongs to the system'),
+        ("error: [Errno 13] Permission denied: '/usr/lib'", 'No permission'),
+        ("FileNotFoundError: [Errno 2] No such file or directory: 'g++'", 'apt-get install g++'),
+        ('fatal error: Python.h: No such file or directory', 'apt-get install python3-dev'),
+        ('RuntimeError: The detected CUDA version (12.6) mismatches', 'leave --full out'),
     ],
 )
-def test_failed_step_says_what_to_do_and_can_be_repeated(machine, output, hint):
-    (machine.stub / 'broken_pip').write_text(output)
-    error = failed(machine.install())
-    assert output in error
-    assert hint in error
-    assert 'run the same command again' in error
-    (machine.stub / 'broken_pip').unlink()
-    succeeded(machine.install())
+def test_hints(output, hint):
+    assert hint in steps.hint(f'Collecting torch\n{output}\n')
 
 
-def test_ops_are_compiled_once(with_torch):
-    # As many files as the real one has, the extension first: reading it must not stop early.
-    extension = 'mmcv/_ext.cpython-311-x86_64-linux-gnu.so'
-    with_torch.wheel(extension, *(f'mmcv/ops/{index}.py' for index in range(2000)))
-    with_torch.failing('--only mmcv ops')
-    with_torch.install('--full')
-    (wheel,) = with_torch.wheels()
-    assert wheel.parent.name == 'some-torch'
-    assert with_torch.asked('pip wheel FORCE_CUDA=0')
-    assert with_torch.asked(f'--force-reinstall --no-deps {wheel}')
-    assert with_torch.asked('--no-deps onedl-mmdetection')
-    # Another environment of the same kind uses the wheel.
-    (with_torch.venv / '.mmmlc-install').unlink()
-    with_torch.install('--full')
-    assert not with_torch.asked('pip wheel')
-    assert with_torch.asked(str(wheel))
-    # A damaged one is built again.
-    wheel.write_text('half of it')
-    (with_torch.venv / '.mmmlc-install').unlink()
-    assert 'damaged' in succeeded(with_torch.install('--full'))
-    assert with_torch.asked('pip wheel')
-    # And a light run leaves the compiled mmcv alone.
-    assert 'Already installed' in succeeded(with_torch.install())
+def test_interrupted_step_ends_with_all_its_processes(tmp_path):
+    """A process of a process, as compilers are of pip: the other end of the pipe tells its end."""
+    pipe = tmp_path / 'pipe'
+    os.mkfifo(pipe)
+    step = '(sleep 20; echo alive) >pipe & echo started; wait'
+    code = f'import steps; steps.run(["bash", "-c", {step!r}])'
+    env = environment(tmp_path, PYTHONPATH=ROOT / 'tools/install')
+    command = [sys.executable, '-c', code]
+    streams = dict(stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    running = subprocess.Popen(command, cwd=tmp_path, env=env, **streams)
+    with running, pipe.open() as end:
+        assert running.stdout.readline().strip() == 'started'
+        running.send_signal(signal.SIGINT)
+        assert end.read() == ''
+    assert running.returncode != 0
 
 
-FAKE_TORCH = """
-import sys, types
-__version__ = '2.6.0+cu124'
-version = types.SimpleNamespace(cuda='12.4')
-cuda = types.SimpleNamespace(
-    is_available=lambda: True, device_count=lambda: 2, get_device_capability=lambda i: (8 + i, 0)
-)
-sys.modules['torch.utils'] = types.ModuleType('torch.utils')
-sys.modules['torch.utils.cpp_extension'] = types.SimpleNamespace(CUDA_HOME={home!r})
+# ------------------------------------------------------------------ pip at work
+
+TORCH = """
+from types import SimpleNamespace
+__version__, cuda = '2.11.0', SimpleNamespace(is_available=lambda: False)
+"""
+OPENCV = """
+from types import SimpleNamespace
+__version__ = '4.14.0'
+rectangle = print
+"""
+CONTRIB = """
+finder = SimpleNamespace(getBoundingBoxes=lambda *maps: [[1]])
+ximgproc = SimpleNamespace(createEdgeBoxes=lambda: finder)
+"""
+NUMPY = """
+float32 = None
+zeros = zeros_like = lambda *arguments: None
+"""
+MMCV = """
+import os
+from pathlib import Path
+from setuptools import setup
+Path('mmcv').mkdir(exist_ok=True)
+Path('mmcv/__init__.py').touch()
+if os.environ.get('MMCV_WITH_OPS') == '1':
+    Path('mmcv/compiled.py').touch()
+setup(name='onedl-mmcv', version='2.3.6', packages=['mmcv'])
 """
 
 
-def read_build(root: Path, **env: str) -> dict[str, str]:
-    script = f'source "{root}/tools/install/mmcv_ops.sh"; python={sys.executable}; '
-    script += 'read_build 2.3.6; for n in key cuda jobs note; do eval echo "$n=\\$build_$n"; done'
-    command, env = ['bash', '-c', script], {**os.environ, **env}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
-    return dict(line.split('=', 1) for line in done.stdout.splitlines())
+@pytest.fixture(scope='module')
+def index(tmp_path_factory) -> Path:
+    """A folder of wheels: empty ones of all that is required, and real build tools."""
+    folder = tmp_path_factory.mktemp('index')
+    write_requirements(folder, ROOT / 'requirements')
+    for name in ('onedl_mmcv', *BUILD_TOOLS):
+        next(folder.glob(f'{name}-*')).unlink()
+    for name in BUILD_TOOLS:
+        pack_installed(folder, name)
+    write_wheel(folder, 'pillow', '11.0')
+    write_wheel(folder, 'numpy', '2.0', {'numpy/__init__.py': NUMPY})
+    # Both write one file, as the real ones do, and the last one wins.
+    opencv = {'opencv-python': OPENCV, 'opencv-contrib-python': OPENCV + CONTRIB}
+    for name, text in opencv.items():
+        write_wheel(folder, name, packages.DEPENDENCIES.OPENCV_VERSION, {'cv2/__init__.py': text})
+    write_wheel(folder, 'torch', '2.11.0', {'torch/__init__.py': TORCH})
+    write_sdist(folder, 'onedl-mmcv', '2.3.6', MMCV)
+    return folder
 
 
-def test_wheel_key_of_this_environment(root):
-    import torch
-
-    found = read_build(root, CUDA_VISIBLE_DEVICES='', MAX_JOBS='7')
-    python = f'cp{sys.version_info[0]}{sys.version_info[1]}'
-    assert found['key'].startswith(f'mmcv-2.3.6_torch-{torch.__version__}_{python}_cpu_')
-    assert (found['cuda'], found['jobs'], found['note']) == ('0', '7', '')
-
-
-@pytest.mark.parametrize(
-    ('nvcc', 'arch', 'target', 'note'),
-    [
-        ('12.6', '', 'cu124-sm80_90', ''),
-        ('12.6', '8.0;9.0+PTX', 'cu124-sm8.0_9.0+PTX', ''),
-        ('13.0', '', 'cpu', 'torch is built with CUDA 12.4, nvcc is 13.0'),
-        ('', '', 'cpu', 'torch is built with CUDA 12.4, nvcc is missing'),
-    ],
-)
-def test_cuda_is_used_if_torch_gpu_and_nvcc_agree(root, tmp_path, nvcc, arch, target, note):
-    (tmp_path / 'bin').mkdir()
-    (tmp_path / 'torch.py').write_text(FAKE_TORCH.format(home=str(tmp_path)))
-    if nvcc:
-        (tmp_path / 'bin/nvcc').write_text(f'#!/bin/sh\necho "tools, release {nvcc}, V{nvcc}.1"\n')
-        (tmp_path / 'bin/nvcc').chmod(0o755)
-    found = read_build(root, PYTHONPATH=str(tmp_path), TORCH_CUDA_ARCH_LIST=arch)
-    assert f'_torch-2.6.0+cu124_cp{sys.version_info[0]}' in found['key']
-    assert f'_{target}_' in found['key']
-    assert found['cuda'] == str(int(target != 'cpu'))
-    assert found['note'].endswith(note)
+@pytest.fixture(scope='module')
+def checkout(tmp_path_factory) -> Path:
+    """A copy of what is installed: an editable install writes into its checkout."""
+    folder = tmp_path_factory.mktemp('checkout')
+    ignore = shutil.ignore_patterns('__pycache__', '.mim')
+    for name in ('mmmlc', 'requirements', 'tools'):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignore)
+    shutil.copy(ROOT / 'setup.py', folder)
+    return folder
 
 
-def test_wheel_without_ops_is_refused(with_torch):
-    with_torch.wheel('mmcv/__init__.py')
-    with_torch.failing('--only mmcv ops')
-    assert 'built without ops' in failed(with_torch.install('--full'))
-    assert with_torch.wheels() == []
+def distributions(python: Path) -> dict[str, str]:
+    """Name and version of what pip has installed."""
+    command = [python, '-m', 'pip', '--disable-pip-version-check', 'list', '--format', 'json']
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return {entry['name'].lower(): entry['version'] for entry in json.loads(done.stdout)}
 
 
-def test_no_compiler(with_torch):
-    with_torch.failing('--only mmcv ops')
-    assert 'apt-get install g++' in failed(with_torch.install('--full', CXX='no-such-compiler'))
+def test_install_from_nothing_again_and_in_full(checkout, index, tmp_path):
+    """Empty packages install well, and fail in the check at the end."""
+    venv, script = tmp_path / 'venv', checkout / 'tools/install.sh'
+    (venv / 'bin').mkdir(parents=True)  # an interrupted run left this
+    (venv / 'pyvenv.cfg').touch()
+    (venv / 'bin/python').symlink_to(tmp_path / 'gone')
+
+    def run(*options: str, **env: object) -> str:
+        done = bash(script, '--venv', venv, *options, folder=tmp_path, **env)
+        assert done.returncode == 1
+        assert 'FAIL torchvision' in done.stdout, done.stdout + done.stderr
+        assert 'ok   OpenCV' in done.stdout
+        assert 'installed, but the check above failed' in done.stderr
+        assert not list(tmp_path.glob('mmmlc-install-*')), 'temporary files are left'
+        return done.stdout
+
+    run('--tests', PIP_FIND_LINKS=index)
+    found = distributions(venv / 'bin/python')
+    wanted = {'torch': '2.11.0', 'torchvision': '0.26.0', 'onedl-mmdetection': '3.5.1'}
+    wanted |= {'onedl-mmpretrain': '1.3.6', 'opencv-contrib-python': '4.14.0.94', 'mmmlc': '0.1.0'}
+    assert found.items() >= wanted.items()
+    assert {'pytest', 'ruff', 'scikit-learn', 'timm'} <= set(found)
+
+    run('--tests')  # pip finds no wheel now, and needs none
+    assert distributions(venv / 'bin/python') == found
+    (mmcv,) = venv.glob('lib/python*/site-packages/mmcv')
+    assert not (mmcv / 'compiled.py').exists()
+
+    assert 'Building wheel for onedl-mmcv' in run('--full', PIP_FIND_LINKS=index)
+    assert (mmcv / 'compiled.py').exists()
+    (mmcv / 'compiled.py').unlink()
+    assert 'Using cached onedl_mmcv' in run('--full', PIP_FIND_LINKS=index)
+    assert (mmcv / 'compiled.py').exists()
+    assert [path.name for path in (tmp_path / 'cache/mmmlc/wheels').iterdir()] == [
+        'torch-2.11.0_cpu'
+    ]
 
 
-def test_interrupted_compilation_leaves_nothing_behind(with_torch):
-    with_torch.failing('--only mmcv ops')
-    (with_torch.stub / 'slow').touch()
-    (with_torch.stub / 'log').touch()
-    command = ['bash', with_torch.root / 'tools/install.sh', '--full', '--venv', with_torch.venv]
-    env = with_torch.env()
-    with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as running:
-        deadline = time.monotonic() + 60
-        while not (with_torch.stub / 'compiling').exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        running.send_signal(signal.SIGTERM)
-        _, error = running.communicate(timeout=10)
-    assert running.returncode == 130
-    assert 'Run the same command again' in error
-    assert list((with_torch.cache / 'mmmlc/wheels').iterdir()) == []
-    assert not list(with_torch.folder.glob('mmmlc-scratch*'))
+def test_torch_that_is_there_stays(checkout, index, tmp_path):
+    wheels, python = tmp_path / 'wheels', tmp_path / 'venv/bin/python'
+    wheels.mkdir()
+    write_wheel(wheels, 'torch', '2.6.0+cu124')
+    write_wheel(wheels, 'torchvision', '0.21.0+cu124')
+    links, first = f'{index} {wheels}', ['-m', 'pip', 'install', '-q', 'torch==2.6.0+cu124']
+    subprocess.run([sys.executable, '-m', 'venv', tmp_path / 'venv'], check=True)
+    env = environment(tmp_path, PIP_FIND_LINKS=links)
+    subprocess.run([python, *first], env=env, check=True)
+    script = checkout / 'tools/install.sh'
+    bash(script, '--active', folder=tmp_path, PYTHON=python, PIP_FIND_LINKS=links)
+    found = distributions(python)
+    assert (found['torch'], found['torchvision']) == ('2.6.0+cu124', '0.21.0+cu124')
+    assert 'mmmlc' in found and 'pytest' not in found
+
+
+def test_without_network_it_says_so(install, tmp_path):
+    done = install('--venv', tmp_path / 'venv')
+    assert done.returncode == 1
+    assert 'failed: torch and torchvision' in done.stderr
+    assert 'The package index cannot be reached' in done.stderr
+    assert 'run the same command again' in done.stderr
+    assert 'No matching distribution found for torch' in done.stdout
 
 
 def test_run_tests_hands_its_arguments_on(root, tmp_path):
     (tmp_path / 'tools').mkdir()
     calls = tmp_path / 'calls'
-    python = tmp_path / 'python'
-    python.write_text(f'#!/bin/sh\necho "$@" >>{calls}\ncase "$2" in ruff) exit 3;; esac\n')
-    python.chmod(0o755)
+    body = f'echo "$@" >>{calls}\ncase "$2" in ruff) exit 3;; esac'
+    python = python_that(tmp_path, body)
     (tmp_path / 'tools/install.sh').write_text(
         f'echo install "$@" >>{calls}\ncase "$*" in *--print-python*) echo {python};; esac\n'
     )
-    (tmp_path / 'tools/run_tests.sh').write_text((root / 'tools/run_tests.sh').read_text())
-    command = ['bash', str(tmp_path / 'tools/run_tests.sh'), '--active', '-x', '-k', 'a b']
-    done = subprocess.run(command, capture_output=True, text=True)
-    expected = ['install --full --active', 'install --print-python --active']
+    script = shutil.copy(root / 'tools/run_tests.sh', tmp_path / 'tools')
+    done = bash(script, '--active', '-x', '-k', 'a b', folder=tmp_path)
+    expected = ['install --tests --active', 'install --print-python --active']
     expected += ['-m ruff check .', '-m pytest -x -k a b']
     assert calls.read_text().splitlines() == expected
     assert done.returncode == 3  # the tests passed, the linter did not

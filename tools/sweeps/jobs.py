@@ -21,8 +21,9 @@ from typing import TextIO
 
 import torch
 
-from .sweep_plan import Job
+from .plan import Job
 
+TOOLS = Path(__file__).resolve().parents[1]
 # For glibc: keep freed memory. Otherwise a CPU spends much of its time mapping large tensors.
 KEEP_MEMORY = dict(MALLOC_MMAP_MAX_='0', MALLOC_TRIM_THRESHOLD_='100000000000')
 
@@ -106,10 +107,9 @@ def run_job(job: Job, root: Path, on_start: Callable[[str], None] = lambda note:
         if record is not None:
             return record
         on_start(_make_room(job))
-        config = job.folder / f'{job.kind}_config.py'
-        job.config.dump(config)
+        job.config.dump(job.folder / f'{job.kind}_config.py')
         start = time.time()
-        _call(job, _words(job, config), root, lock)
+        _call(job, command_line(job), root, lock)
         record = dict(
             fingerprint=job.fingerprint,
             seconds=round(time.time() - start, 1),
@@ -157,30 +157,27 @@ def _make_room(job: Job) -> str:
     return note
 
 
-def _words(job: Job, config: Path | str) -> list[str]:
-    """The command line."""
-    fields = dict(python=sys.executable, tools=_tools(), config=config)
+def command_line(job: Job, missing: str | None = None) -> list[str]:
+    """The words of a job's command.
+
+    Args:
+        job: The job.
+        missing: What stands for a checkpoint that is not there yet; by default that is an error.
+
+    Raises:
+        JobFailed: no checkpoint, see above.
+    """
+    fields = dict(python=sys.executable, tools=TOOLS, config=job.folder / f'{job.kind}_config.py')
     if job.kind == 'test':
-        fields['checkpoint'] = checkpoint_of(job.needs[-1], job.run.checkpoint)
+        trained = job.needs[-1]
+        try:
+            fields['checkpoint'] = checkpoint_of(trained, job.run.checkpoint)
+        except JobFailed:
+            if missing is None:
+                raise
+            fields['checkpoint'] = trained.work_dir / missing
     words = [word.format(**fields) for word in shlex.split(job.command)]
     return [*words, '--work-dir', str(job.work_dir)]
-
-
-def _tools() -> Path:
-    package = Path(__file__).resolve().parents[1]
-    checkout, installed = package.parent / 'tools', package / '.mim' / 'tools'
-    return checkout if checkout.is_dir() else installed
-
-
-def command_line(job: Job) -> str:
-    """The command of a job as it would be typed."""
-    config = job.folder / f'{job.kind}_config.py'
-    try:
-        return shlex.join(_words(job, config))
-    except JobFailed:  # not trained yet
-        command = job.command.replace('{checkpoint}', str(job.needs[-1].work_dir / 'CHECKPOINT'))
-        words = command.format(python=sys.executable, tools=_tools(), config=config)
-        return f'{words} --work-dir {job.work_dir}'
 
 
 def checkpoint_of(job: Job, name: str | None = None) -> str:
@@ -189,7 +186,7 @@ def checkpoint_of(job: Job, name: str | None = None) -> str:
         pointer = job.work_dir / 'last_checkpoint'
         if not pointer.is_file():
             raise JobFailed(f'{job.name} left no {pointer}')
-        name = pointer.read_text().strip()
+        name = Path(pointer.read_text().strip()).name  # written as an absolute path
     path = job.work_dir / name
     if not path.is_file():
         raise JobFailed(f'{job.name} left no {path}')

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
+from strict_yaml import check_keys, read_yaml
 
 TRAIN = '{python} {tools}/train.py {config}'
 TEST = '{python} {tools}/test.py {config} {checkpoint}'
@@ -58,19 +57,6 @@ class Sweep:
         return self.path.stem
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """YAML in which a key that stands twice is an error, not the last one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        # What is merged by "<<" may be overridden.
-        own = [key for key, _ in node.value if key.tag != 'tag:yaml.org,2002:merge']
-        keys = [self.construct_object(key, deep=True) for key in own]
-        for i, key in enumerate(keys):
-            if isinstance(key, Hashable) and key in keys[:i]:
-                raise ValueError(f'line {own[i].start_mark.line + 1}: {key!r} twice')
-        return super().construct_mapping(node, deep)
-
-
 def read_sweep(path: str | Path) -> Sweep:
     """Read a sweep file; docs/sweeps.md describes it.
 
@@ -81,13 +67,10 @@ def read_sweep(path: str | Path) -> Sweep:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such sweep file')
-    try:
-        content = yaml.load(path.read_text(encoding='utf-8'), _StrictLoader)
-    except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(f'{path} is not a readable YAML file: {error}') from error
+    content = read_yaml(path)
     allowed = ('title', 'text', 'metrics', 'defaults', 'runs', 'tables')
     commands = ('train_command', 'test_command', 'validate')
-    _check_keys(f'{path}', content, (*allowed, *commands), ('runs', 'metrics'))
+    check_keys(f'{path}', content, (*allowed, *commands), ('runs', 'metrics'))
     runs = _read_runs(path, content['runs'], content.get('defaults') or {})
     metrics = _strings(f'{path}: metrics', content['metrics'])
     return Sweep(
@@ -102,15 +85,6 @@ def read_sweep(path: str | Path) -> Sweep:
     )
 
 
-def _check_keys(where: str, entry: object, allowed: tuple, needed: tuple = ()) -> None:
-    if not isinstance(entry, dict):
-        raise ValueError(f'{where}: {entry!r}, expected a mapping with the keys {list(allowed)}')
-    if unknown := [key for key in entry if key not in allowed]:
-        raise ValueError(f'{where}: unknown key {unknown[0]!r}, expected some of {list(allowed)}')
-    if missing := [key for key in needed if not entry.get(key)]:
-        raise ValueError(f'{where}: {missing[0]!r} is missing or empty')
-
-
 def _strings(where: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
         raise ValueError(f'{where} is {value!r}, expected a list of names')
@@ -121,11 +95,11 @@ def _read_runs(path: Path, entries: object, defaults: dict) -> dict[str, Run]:
     if not isinstance(entries, list):
         raise ValueError(f'{path}: runs is {entries!r}, expected a list')
     keys = ('config', 'overrides', 'seeds', 'epochs')
-    _check_keys(f'{path}: defaults', defaults, keys)
+    check_keys(f'{path}: defaults', defaults, keys)
     runs: dict[str, Run] = {}
     for index, entry in enumerate(entries):
         where = f'{path}: runs[{index}]'
-        _check_keys(where, entry, ('name', 'test_of', 'checkpoint', *keys), ('name',))
+        check_keys(where, entry, ('name', 'test_of', 'checkpoint', *keys), ('name',))
         name = entry['name']
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise ValueError(f'{where}: name {name!r}, expected letters, digits, _ . + -')
@@ -175,7 +149,7 @@ def _read_tables(
     tables = []
     for index, entry in enumerate(entries):
         where = f'{path}: tables[{index}]'
-        _check_keys(where, entry, keys, ('title', 'rows'))
+        check_keys(where, entry, keys, ('title', 'rows'))
         rows, base = entry['rows'], entry.get('difference_to')
         rows = rows if isinstance(rows, dict) else {name: name for name in rows}
         rows = {str(label): name for label, name in rows.items()}

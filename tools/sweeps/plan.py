@@ -19,8 +19,6 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmmlc.engine.launch import load_config
-
 from .sweep_file import Run, Sweep
 
 WORK_DIR = re.compile(r'\{work_dir:([\w.+-]+)\}')
@@ -104,7 +102,7 @@ def plan(sweep: Sweep, root: Path) -> list[Job]:
         config = resolve_config(sweep, run, root)
         for seed in run.seeds:
             folder = root / 'work_dirs/sweeps' / sweep.name / run.name / f'seed{seed}'
-            cfg, needs = _fill_in(config, run, seed, trainings)
+            cfg, needs = _fill_in(config, run, seed, trainings, root)
             if run.test_of is None:
                 command = sweep.train_command + ('' if sweep.validate else ' --no-validate')
                 job = Job(run, seed, 'train', folder, cfg, command, needs)
@@ -119,7 +117,7 @@ def plan(sweep: Sweep, root: Path) -> list[Job]:
 def resolve_config(sweep: Sweep, run: Run, root: Path) -> Config:
     """Config of a run with its overrides and epochs; the seed is still open."""
     where = f'{sweep.path}: run {run.name}'
-    cfg = load_config(root / run.config, work_dir='')
+    cfg = Config.fromfile(root / run.config)
     known = {*cfg, *inspect.signature(Runner.__init__).parameters, 'auto_scale_lr'}
     for key in run.overrides:
         if key.split('.')[0] not in known:
@@ -127,7 +125,7 @@ def resolve_config(sweep: Sweep, run: Run, root: Path) -> Config:
     cfg.merge_from_dict(run.overrides)
     if run.epochs is not None:
         _set_epochs(cfg, run.epochs, where)
-    cfg.pop('work_dir')
+    cfg.pop('work_dir', None)
     return cfg
 
 
@@ -147,9 +145,12 @@ def _set_epochs(cfg: Config, epochs: int, where: str) -> None:
 
 
 def _fill_in(
-    config: Config, run: Run, seed: int, trainings: dict[tuple[str, int], Job]
+    config: Config, run: Run, seed: int, trainings: dict[tuple[str, int], Job], root: Path
 ) -> tuple[Config, tuple[Job, ...]]:
-    """A copy with the seed and with ``{work_dir:NAME}`` replaced; the jobs that NAMEs stand for."""
+    """A copy with the seed and with ``{work_dir:NAME}`` replaced; the jobs that NAMEs stand for.
+
+    The folders are relative to ``root``, where the commands run: results move with it.
+    """
     needs: dict[str, Job] = {}
 
     def folder_of(match: re.Match) -> str:
@@ -160,7 +161,7 @@ def _fill_in(
                 f'run {run.name} seed {seed}: {match[0]}: no run above it trains that seed'
             )
         needs[name] = trainings[name, seed if seed in seeds else seeds[0]]
-        return str(needs[name].work_dir)
+        return str(needs[name].work_dir.relative_to(root))
 
     def fill(node: object) -> object:
         if isinstance(node, str):
