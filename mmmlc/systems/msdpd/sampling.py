@@ -5,7 +5,6 @@ N: images, C: classes, D: channels, P: points, (h, w): map size.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -105,11 +104,6 @@ def _labels(samples: list, num_classes: int) -> Tensor:
     for row, sample in zip(labels, samples, strict=True):
         row[sample.gt_label.cpu().long()] = 1
     return labels
-
-
-def images_per_process(total: int) -> int:
-    """How many of ``total`` images each process sees."""
-    return math.ceil(total / dist.get_world_size())
 
 
 def gather_points(sampled: SampledPoints) -> SampledPoints | None:
