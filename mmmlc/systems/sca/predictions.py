@@ -5,7 +5,7 @@ B: images, K: kept patches of an image, N: located objects of an image, C: class
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.structures import InstanceData
@@ -26,7 +26,7 @@ def set_patches(
     scores: dict[str, Tensor],
     labels: Tensor,
     threshold: float | Tensor,
-    **options: float,
+    **options: Any,
 ) -> list[DataSample]:
     """Write image scores, located objects, their contexts and the patches to the samples.
 
@@ -51,9 +51,9 @@ def set_patches(
     set_all(samples, **scores)
     objects = zip(*(values.split(counts) for values in columns), strict=True)
     patches = zip(kept.boxes, kept.patches, kept.confidence, strict=True)
-    for sample, (*located, context), patch in zip(samples, objects, patches, strict=True):
+    for sample, (*instances, context), patch in zip(samples, objects, patches, strict=True):
         names = ('input_bboxes', 'input_proposals', 'scores')
         fields = InstanceData(**dict(zip(names, patch, strict=True)))
         sample.set_field(fields, 'pred_patches', dtype=InstanceData)
-        set_instances(sample, *located, input_contexts=context)
+        set_instances(sample, *instances, input_contexts=context)
     return samples
