@@ -279,7 +279,7 @@ def _changed(section: str, entry: int, **changes) -> dict:
         (_changed('images', 2, id=11), 'a.json: images repeat id 11'),
         (_changed('images', 1, width=None), r'a.json: images\[1\] has width=None'),
         (_changed('images', 1, height='9'), r"a.json: images\[1\] has height='9'"),
-        (_changed('images', 1, height=0), r'images\[1\] has width, height \[10.0, 0.0\]'),
+        (_changed('images', 1, height=0), r'images\[1\] has height, width \[0.0, 10.0\]'),
         (_changed('annotations', 2, image_id=99), r'annotations\[2\] has image_id=99, .*not in im'),
         (
             _changed('annotations', 2, category_id=9),

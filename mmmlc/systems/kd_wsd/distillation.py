@@ -43,6 +43,7 @@ def roi_feature_loss(
         Scalar: summed over channels and cells, averaged over regions and images, halved.
 
     Examples:
+        >>> import torch
         >>> student, teacher = torch.zeros(1, 2, 4, 4), torch.ones(1, 2, 8, 8)
         >>> whole = torch.tensor([[[0.0, 0.0, 1.0, 1.0]]])
         >>> roi_feature_loss(student, teacher, whole, torch.tensor([[0.5]]), 1)  # 2 * 0.5**2 / 2
@@ -65,6 +66,7 @@ def prediction_loss(student: Tensor, teacher: Tensor, kind: str = 'squared') -> 
             definition of the paper's authors.
 
     Examples:
+        >>> import torch
         >>> prediction_loss(torch.zeros(2, 3), torch.ones(2, 3))  # 3 * 0.5**2 / 2
         tensor(0.3750)
     """

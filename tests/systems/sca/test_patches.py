@@ -30,10 +30,10 @@ def random_boxes(count: int, side: float = 100) -> torch.Tensor:
 @pytest.mark.parametrize('factor', [1, 1.5, 2, 3])
 def test_expansion(factor):
     boxes = random_boxes(50)
-    sizes = torch.rand(50, 2, dtype=torch.float64) * 60 + 60
+    sizes = torch.rand(50, 2, dtype=torch.float64) * 60 + 60  # height, width
     expected = [
         naive.expand(*row)
-        for row in zip(boxes.tolist(), [factor] * 50, sizes.tolist(), strict=True)
+        for row in zip(boxes.tolist(), [factor] * 50, sizes.flip(1).tolist(), strict=True)
     ]
     found = expand_boxes(boxes, factor, sizes)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
@@ -42,14 +42,14 @@ def test_expansion(factor):
 
 
 def test_expansion_by_one_only_clips():
-    boxes, size = random_boxes(20), torch.tensor([80.0, 70])
+    boxes, size = random_boxes(20), torch.tensor([70.0, 80])
     torch.testing.assert_close(expand_boxes(boxes, 1, size), clip_boxes(boxes, size))
     outside = torch.tensor([[-5.0, -3, 90, 20]])
     assert clip_boxes(outside, size).tolist() == [[0, 0, 80, 20]]
 
 
 def test_expansion_of_a_mirrored_box_is_mirrored():
-    boxes, size = random_boxes(20), torch.tensor([100.0, 90])
+    boxes, size = random_boxes(20), torch.tensor([90.0, 100])
 
     def mirror(x):
         return torch.stack((100 - x[:, 2], x[:, 1], 100 - x[:, 0], x[:, 3]), 1)

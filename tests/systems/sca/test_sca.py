@@ -75,7 +75,7 @@ def controlled_head(**options):
 def head_losses(head, proposals, samples) -> dict[str, float]:
     maps = [torch.randn(len(samples), 8, 16 // n, 24 // n) for n in (1, 2, 4)]
     truths = true_boxes(samples, C)
-    sizes = torch.tensor([s.img_shape[::-1] for s in samples]).float()
+    sizes = torch.tensor([s.img_shape for s in samples]).float()
     losses = head.loss(
         maps, [torch.tensor(p, dtype=torch.float32) for p in proposals], truths, sizes
     )
@@ -128,13 +128,12 @@ def test_crowds_are_neither_object_nor_background():
     head = controlled_head()
     sample = sample_of([box, crowd], [0, 1], box_crowd=[False, True])
     proposals = [[box, crowd, (50, 10, 60, 30)]]
-    truths, sizes = true_boxes([sample], C), torch.tensor([[96.0, 64]])
+    truths = true_boxes([sample], C)
     patches = head.sampler.sample([torch.tensor(p).float() for p in proposals], truths)
     assert patches.boxes[0].tolist() == [list(box)]
     # Its class is in the image: the context patch that covers its centre says so.
     labels = head_losses(controlled_head(expansion=8), [[box]], [sample])['loss_context']
     assert labels == pytest.approx(-2 * math.log(3 / 4) - 2 * math.log(1 / 4), abs=1e-6)
-    assert sizes.shape == (1, 2)
 
 
 def test_boxes_without_extent_are_no_objects():
@@ -176,7 +175,7 @@ def test_prediction():
         assert sample.pred_label.tolist() == (sample.pred_score >= 0.5).nonzero()[:, 0].tolist()
         # The context of an object is the expanded patch it was regressed from.
         rows = (sample.patch_boxes == sample.regions[0]).all(-1).nonzero()[0]
-        expected = expand_boxes(sample.patches[rows], 2.0, torch.tensor([96, 64]))
+        expected = expand_boxes(sample.patches[rows], 2.0, torch.tensor([64, 96]))
         torch.testing.assert_close(sample.contexts[:1], expected)
     torch.testing.assert_close(model(inputs), torch.stack([s.pred_score for s in samples]))
 
@@ -270,7 +269,7 @@ def test_mixed_precision(dtype):
 
 def test_relation_sees_the_patches_of_its_image_in_any_order():
     relation = PatchRelation(16, 4)
-    vectors, sizes = torch.randn(7, 16), torch.tensor([[96.0, 64], [50, 40]])
+    vectors, sizes = torch.randn(7, 16), torch.tensor([[64.0, 96], [40, 50]])
     boxes = [torch.rand(3, 4) * 40, torch.rand(4, 4) * 40]
     together = relation(vectors, boxes, sizes)
     alone = [
