@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT
+from helpers.places import TOY_CONFIG
 from mmengine.config import Config, ConfigDict
 
 from mmmlc.engine.launch import (
@@ -53,7 +53,7 @@ def test_pretrained_weights_are_taken_out_at_any_depth():
 
 def test_mmdet_without_its_operators_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setattr('mmmlc.engine.launch.require_mmdet', _missing)
-    cfg = load_config(ROOT / 'configs/msdpd/msdpd_vgg16_voc07.py', work_dir=tmp_path)
+    cfg = load_config(TOY_CONFIG, dict(model=dict(neck=dict(type='mmdet.FPN'))), tmp_path)
     with pytest.raises(ImportError, match='no compiled ops'):
         build_runner(cfg)
 
