@@ -18,7 +18,6 @@ from mmmlc.engine.scale_lr import check_lr_factors, images_per_update, scale_lr,
 from mmmlc.engine.sync_bn import use_sync_bn
 
 
-
 def make(batch_size=16, total=True, lr=0.02, accumulate=1, base=16, **schedule) -> Config:
     loader = dict(batch_size=batch_size)
     if total:
@@ -132,8 +131,9 @@ def test_world_size(launcher, variable, monkeypatch):
 def test_training_tool_scales(monkeypatch, tmp_path):
     """``--auto-scale-lr`` of the tool, with twice the batch of the config."""
     found = []
-    options = ['--work-dir', tmp_path, '--cfg-options', 'train_dataloader.batch_size=64']
-    monkeypatch.setattr(sys, 'argv', ['train.py', *map(str, [TOY_CONFIG, '--auto-scale-lr', *options])])
+    words = [TOY_CONFIG, '--auto-scale-lr', '--work-dir', tmp_path]
+    words += ['--cfg-options', 'train_dataloader.batch_size=64']
+    monkeypatch.setattr(sys, 'argv', ['train.py', *map(str, words)])
     train = tool('train')
 
     class Runner:
