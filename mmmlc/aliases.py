@@ -1,16 +1,21 @@
-"""Import paths of version 0.1 that documents named, and where their content lies now.
+"""Names of version 0.1 that documents gave, and what they are called now.
 
-Both names give the same module. New code takes the new one.
+Import paths: both names give the same module. Fields of predictions: both names give the same
+tensor. New code takes the new names.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmengine.structures import BaseDataElement
 
 MODULES = {
     'mmmlc.apis': 'mmmlc.engine',
@@ -19,6 +24,44 @@ MODULES = {
     'mmmlc.ops.patches': 'mmmlc.systems.sca.patches',
     'mmmlc.ops.regions': 'mmmlc.systems.mcar.regions',
 }
+
+# By field of a sample: the old name of what is in it now.
+FIELDS = {
+    'pred_instances': {
+        'regions': 'input_bboxes',
+        'regions_original': 'bboxes',
+        'region_labels': 'labels',
+        'region_scores': 'scores',
+        'region_views': 'views',
+        'contexts': 'input_contexts',
+        'contexts_original': 'contexts',
+    },
+    'pred_patches': {
+        'patches': 'input_proposals',
+        'patch_boxes': 'input_bboxes',
+        'patch_scores': 'scores',
+    },
+}
+
+
+def set_old_fields(sample: BaseDataElement) -> None:
+    """Write the old names beside the new ones, for the same tensors."""
+    for field, names in FIELDS.items():
+        if field not in sample:
+            continue
+        for old, new in names.items():
+            if new in sample.get(field):
+                sample.set_field(sample.get(field)[new], old)
+
+
+def new_fields(sample: Mapping[str, Any]) -> dict[str, Any]:
+    """A sample, as a mapping, in which what has only old names has the new ones, too."""
+    found = dict(sample)
+    for field, names in FIELDS.items():
+        given = {new: sample[old] for old, new in names.items() if old in sample}
+        if given:
+            found.setdefault(field, given)
+    return found
 
 
 class AliasFinder(MetaPathFinder, Loader):

@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mmmlc.dependencies import require_svm
+from mmmlc.engine import RunOptions, build_runner, load_config, load_weights
 from mmmlc.engine.feature_files import Features, average_features, extract_features, open_features
-from mmmlc.engine.launch import build_runner, load_config, load_weights, without_pretrained
-from mmmlc.engine.ten_views import VIEWS, use_ten_views
+from mmmlc.engine.prepare import VIEWS
 from mmmlc.evaluation.svm import COSTS, ClassSVM, decide, fit_one_vs_rest, normalise
 from mmmlc.models.features import image_features
 from mmmlc.registry import DATASETS, METRICS
@@ -94,7 +94,7 @@ def fingerprint(checkpoint: str, cfg: Config, dataset: str) -> dict:
 
 def collect_features(args: argparse.Namespace, cfg: Config, console: Console):
     """Features of both splits, averaged with those of ``--also``; and the test data set."""
-    runner = build_runner(cfg, args.trust)
+    runner = build_runner(cfg, args.trust, RunOptions(test=True, views=args.views))
     load_weights(runner, args.checkpoint)
     datasets = build_datasets(cfg, runner)
     runner.call_hook('before_run')
@@ -181,10 +181,6 @@ def main(arguments: list[str] | None = None) -> dict:
     cfg = load_config(args.config, args.cfg_options)
     args.out = args.out or str(Path(cfg.work_dir) / 'svm')
     cfg.work_dir = args.out
-    if args.views:
-        use_ten_views(cfg, args.views)
-    cfg.load_from, cfg.resume = None, False
-    without_pretrained(cfg.model)
     console = Console()
     train_data, test_data, dataset = collect_features(args, cfg, console)
     svms = train(args, train_data, console)

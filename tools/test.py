@@ -11,16 +11,8 @@ import os
 
 from mmengine.config import DictAction
 
-from mmmlc.engine.launch import (
-    build_runner,
-    leave_processes,
-    load_config,
-    load_weights,
-    use_amp_in_test,
-    without_pretrained,
-    write_results_to,
-)
-from mmmlc.engine.ten_views import VIEWS, use_ten_views
+from mmmlc.engine import RunOptions, build_runner, leave_processes, load_config, load_weights
+from mmmlc.engine.prepare import VIEWS
 
 
 def parse_args() -> argparse.Namespace:
@@ -59,24 +51,16 @@ def main() -> None:
     """Evaluate."""
     args = parse_args()
     cfg = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
-    if args.amp:
-        use_amp_in_test(cfg)
-    if args.out:
-        write_results_to(cfg, args.out)
-    if args.views:
-        use_ten_views(cfg, args.views)
-    if args.show_dir:
-        hook = dict(
-            type='mmmlc.RegionPictureHook',
-            out_dir=args.show_dir,
-            max_images=args.show_max,
-            proposals=args.show_proposals,
-        )
-        cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
-    # The weights come from the command line alone.
-    cfg.load_from, cfg.resume = None, False
-    without_pretrained(cfg.model)
-    runner = build_runner(cfg, args.trust)
+    options = RunOptions(
+        test=True,
+        amp=args.amp,
+        views=args.views,
+        out_dir=args.out,
+        show_dir=args.show_dir,
+        show_proposals=args.show_proposals,
+        show_max=args.show_max,
+    )
+    runner = build_runner(cfg, args.trust, options)
     load_weights(runner, args.checkpoint)
     runner.test()
     leave_processes()

@@ -11,9 +11,7 @@ import os
 
 from mmengine.config import DictAction
 
-from mmmlc.engine.launch import build_runner, leave_processes, load_config, use_amp
-from mmmlc.engine.scale_lr import check_lr_factors, scale_lr, world_size
-from mmmlc.engine.sync_bn import use_sync_bn
+from mmmlc.engine import RunOptions, build_runner, leave_processes, load_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -61,23 +59,15 @@ def main() -> None:
     """Train."""
     args = parse_args()
     cfg = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
-    if args.amp:
-        use_amp(cfg)
-    if args.auto_scale_lr or (cfg.get('auto_scale_lr') or {}).get('enable'):
-        scale_lr(cfg, world_size(args.launcher))
-    check_lr_factors(cfg)
-    if args.sync_bn or cfg.get('sync_bn'):
-        use_sync_bn(cfg)
-    if args.no_validate:
-        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
-    if args.seed is not None:
-        cfg.randomness = dict(cfg.get('randomness') or {}, seed=args.seed)
-    if args.resume:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
-        if cfg.load_from and not os.path.isfile(cfg.load_from):
-            raise FileNotFoundError(f'--resume {cfg.load_from}: no such checkpoint')
-    build_runner(cfg, args.trust).train()
+    options = RunOptions(
+        amp=args.amp,
+        resume=args.resume,
+        validate=not args.no_validate,
+        seed=args.seed,
+        scale_rates=args.auto_scale_lr,
+        sync_bn=args.sync_bn,
+    )
+    build_runner(cfg, args.trust, options).train()
     leave_processes()
 
 

@@ -17,8 +17,8 @@ import torch
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.runner import Runner
 
+from mmmlc.engine import RunOptions, build_runner, load_config, load_weights
 from mmmlc.engine.checkpoints import load_checkpoint_file
-from mmmlc.engine.launch import build_runner, load_config, load_weights, without_pretrained
 
 
 def parse_args() -> argparse.Namespace:
@@ -47,9 +47,9 @@ def main() -> None:
     args = parse_args()
     cfg = load_config(args.config, args.cfg_options, args.work_dir)
     warn_about_the_test_images(cfg, args.split)
-    prepare(cfg, args.split)
+    test_on(cfg, args.split)
     checkpoint = load_checkpoint_file(args.checkpoint, trust=args.trust)
-    runner = build_runner(cfg)
+    runner = build_runner(cfg, options=RunOptions(test=True))
     load_weights(runner, args.checkpoint, trust=args.trust)
     if not hasattr(runner.model.head, 'thresholds'):
         kind = type(runner.model.head).__name__
@@ -72,7 +72,7 @@ def warn_about_the_test_images(cfg: Config, split: str) -> None:
         )
 
 
-def prepare(cfg: Config, split: str) -> None:
+def test_on(cfg: Config, split: str) -> None:
     """Make the split the one to test, measured by our metric alone."""
     loader = copy.deepcopy(cfg.test_dataloader)
     loader.dataset = dataset_of(cfg, split)
@@ -83,8 +83,6 @@ def prepare(cfg: Config, split: str) -> None:
         tune_threshold='class',
         split=split,
     )
-    cfg.load_from, cfg.resume = None, False
-    without_pretrained(cfg.model)
 
 
 def dataset_of(cfg: Config, split: str) -> ConfigDict:

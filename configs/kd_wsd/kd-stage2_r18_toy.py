@@ -1,38 +1,15 @@
 # KD-WSD, stage 2 on ToyScenes, from the student of kd-stage1_r18_toy.py. Stage 2 alone (Table 4):
 # model.student.init_cfg=None.
 _base_ = [
-    '../_base_/toy_scenes.py',
-    '../_base_/toy_schedule.py',
-    '../_base_/default_runtime.py',
+    '../_base_/models/kd_wsd_distiller_r18_toy.py',
+    '../_base_/datasets/kd_wsd_toy_distillation.py',
+    '../_base_/schedules/toy_onecycle_5e.py',
+    '../_base_/runtimes/kd_wsd_toy.py',
 ]
 
 model = dict(
-    type='mmmlc.Distiller',
     student=dict(
-        type='mmpretrain.ImageClassifier',
-        backbone=dict(
-            # As in mcar/baseline_r18_toy.py.
-            type='mmpretrain.ResNet',
-            depth=18,
-            stem_channels=16,
-            base_channels=16,
-            num_stages=3,
-            strides=(1, 2, 2),
-            dilations=(1, 1, 1),
-            out_indices=(2,),
-        ),
-        head=dict(
-            type='mmmlc.MultiLabelConvHead',
-            num_classes=20,
-            in_channels=64,
-            pooling='gwp',
-        ),
-        data_preprocessor=dict(
-            type='mmpretrain.ClsDataPreprocessor',
-            mean=[127.5, 127.5, 127.5],
-            std=[64.0, 64.0, 64.0],
-            to_rgb=True,
-        ),
+        head=dict(num_classes=_base_.num_classes),
         init_cfg=dict(
             # mmengine knows this one type without scope only.
             type='Pretrained',
@@ -42,30 +19,12 @@ model = dict(
     losses=dict(
         predictions=dict(
             type='mmmlc.ClassAwareLoss',
-            num_classes=20,
+            num_classes=_base_.num_classes,
             num_proposals=200,
             weight=0.05,  # lambda = 1: the head's loss here is the mean over 20 classes
         ),
     ),
-    teacher_size=144,
 )
-custom_hooks = [
-    dict(type='mmmlc.VocabularyHook'),
-    dict(type='mmmlc.ChannelsLastHook'),
-    dict(
-        type='mmmlc.TeacherHook',
-        config='configs/kd_wsd/teacher_r18_toy.py',
-        checkpoint='work_dirs/teacher_r18_toy/epoch_1.pth',
-    ),
-]
-
-train_pipeline = [
-    dict(type='mmmlc.LoadImage'),
-    dict(type='mmmlc.LoadProposals', file='data/toy_scenes/proposals_train.prop', topk=200),
-    dict(type='mmmlc.RandomFlip', prob=0.5),
-    dict(type='mmmlc.PackInputs'),
-]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'temperature': dict(decay_mult=0.0)}))
 param_scheduler = dict(total_steps=3)

@@ -1,52 +1,28 @@
 # KD-WSD, stage 2: ResNet-50 learns labels and the teacher's predictions on COCO, from the student
 # that stage 1 exported. The classifier is there as initialised. The paper has no such number.
 _base_ = [
-    '../_base_/coco14_distillation.py',
-    '../_base_/distillation_stage2_schedule.py',
-    '../_base_/default_runtime.py',
+    '../_base_/models/kd_wsd_stage2_vgg16.py',
+    '../_base_/datasets/kd_wsd_coco14_distillation.py',
+    '../_base_/schedules/kd_wsd_stage2.py',
+    '../_base_/runtimes/kd_wsd_r50_coco.py',
 ]
 
 model = dict(
-    type='mmmlc.Distiller',
+    # As in student_r50_coco.py.
     student=dict(
-        type='mmpretrain.ImageClassifier',
-        backbone=dict(
-            type='mmpretrain.ResNet',
-            depth=50,
-            norm_eval=True,
-        ),
+        backbone=dict(_delete_=True, type='mmpretrain.ResNet', depth=50, norm_eval=True),
         head=dict(
+            _delete_=True,
             type='mmmlc.MultiLabelConvHead',
-            num_classes=80,
+            num_classes=_base_.num_classes,
             in_channels=2048,
             # Summed over classes, as Eq. 10.
-            loss=dict(type='mmmlc.MultiLabelBCELoss', weight=80.0),
+            loss=dict(type='mmmlc.MultiLabelBCELoss', weight=float(_base_.num_classes)),
         ),
-        data_preprocessor=dict(
-            type='mmpretrain.ClsDataPreprocessor',
-            mean=[123.675, 116.28, 103.53],
-            std=[58.395, 57.12, 57.375],
-            to_rgb=True,
-        ),
-        init_cfg=dict(
-            # mmengine knows this one type without scope only.
-            type='Pretrained',
-            checkpoint='work_dirs/kd-stage1_r50_coco/student_epoch_100.pth',
-        ),
+        init_cfg=dict(checkpoint='work_dirs/kd-stage1_r50_coco/student_epoch_100.pth'),
     ),
-    losses=dict(
-        predictions=dict(type='mmmlc.ClassAwareLoss', num_classes=80, num_proposals=500),
-    ),
-    student_size=224,
+    losses=dict(predictions=dict(num_classes=_base_.num_classes)),
 )
-custom_hooks = [
-    dict(type='mmmlc.VocabularyHook'),
-    dict(
-        type='mmmlc.TeacherHook',
-        config='configs/kd_wsd/teacher_r50_coco.py',
-        checkpoint='work_dirs/teacher_r50_coco/epoch_20.pth',
-    ),
-]
 
 # Where the mAP saturates: this head writes no loss of validation images.
 param_scheduler = dict(monitor='mAP', rule='greater')

@@ -2,51 +2,17 @@
 # that stage 1 exported. There, fc6 and fc7 are those of ImageNet and the classifier is as
 # initialised. The paper: 60.1 mAP on NUS-WIDE (Table 2), of another split.
 _base_ = [
-    '../_base_/nus_distillation.py',
-    '../_base_/distillation_stage2_schedule.py',
-    '../_base_/default_runtime.py',
+    '../_base_/models/kd_wsd_stage2_vgg16.py',
+    '../_base_/datasets/kd_wsd_nus_distillation.py',
+    '../_base_/schedules/kd_wsd_stage2.py',
+    '../_base_/runtimes/kd_wsd_vgg16_nus.py',
 ]
 
 model = dict(
-    type='mmmlc.Distiller',
     student=dict(
-        type='mmpretrain.ImageClassifier',
-        backbone=dict(
-            type='mmpretrain.VGG',
-            depth=16,
-            with_last_pool=False,  # conv5_3; the head pools
-        ),
-        head=dict(
-            type='mmmlc.VGGHead',
-            num_classes=81,
-        ),
-        data_preprocessor=dict(
-            type='mmpretrain.ClsDataPreprocessor',
-            mean=[123.675, 116.28, 103.53],
-            std=[58.395, 57.12, 57.375],
-            to_rgb=True,
-        ),
-        init_cfg=dict(
-            # mmengine knows this one type without scope only.
-            type='Pretrained',
-            checkpoint='work_dirs/kd-stage1_vgg16_nus/student_epoch_100.pth',
-        ),
+        head=dict(num_classes=_base_.num_classes),
+        init_cfg=dict(checkpoint='work_dirs/kd-stage1_vgg16_nus/student_epoch_100.pth'),
     ),
-    losses=dict(
-        predictions=dict(type='mmmlc.ClassAwareLoss', num_classes=81, num_proposals=500),
-    ),
-    student_size=224,
+    losses=dict(predictions=dict(num_classes=_base_.num_classes)),
 )
-custom_hooks = [
-    dict(type='mmmlc.VocabularyHook'),
-    dict(
-        type='mmmlc.TeacherHook',
-        config='configs/kd_wsd/teacher_vgg16_nus.py',
-        checkpoint='work_dirs/teacher_vgg16_nus/epoch_20.pth',
-    ),
-]
-
-val_evaluator = [
-    dict(type='mmmlc.MultiLabelMetric', threshold=0.5, topk=3),
-    dict(type='mmmlc.ValidationLoss'),
-]
+val_evaluator = [_base_.val_evaluator, dict(type='mmmlc.ValidationLoss')]

@@ -1,20 +1,16 @@
 # KD-WSD's teacher (WSDDN) on ToyScenes, minutes on two CPU cores. Its backbone starts from the
 # plain baseline trained for 12 epochs, as the paper's from ImageNet. The commands that come first,
 # for that and for the proposal files, are in docs/kd_wsd.md.
-_base_ = ['../_base_/toy_scenes.py', '../_base_/default_runtime.py']
+_base_ = [
+    '../_base_/models/toy.py',
+    '../_base_/datasets/toy_scenes_bs32.py',
+    '../_base_/runtimes/cpu.py',
+]
 
 model = dict(
     type='mmmlc.WSDDN',
     backbone=dict(
-        # A quarter of the width of ResNet-18, without its last stage, as in the student.
-        type='mmpretrain.ResNet',
-        depth=18,
-        stem_channels=16,
-        base_channels=16,
-        num_stages=3,
-        strides=(1, 2, 2),
-        dilations=(1, 1, 1),
-        out_indices=(2,),
+        _base_.toy_resnet,
         init_cfg=dict(
             # mmengine knows this one type without scope only.
             type='Pretrained',
@@ -22,21 +18,11 @@ model = dict(
             prefix='backbone.',
         ),
     ),
-    head=dict(
-        type='mmmlc.WSDDNHead',
-        num_classes=20,
-        in_channels=64,
-        width=None,
-    ),
+    head=dict(type='mmmlc.WSDDNHead', num_classes=_base_.num_classes, in_channels=64, width=None),
     data_preprocessor=dict(
-        type='mmmlc.MultiScaleDataPreprocessor',
-        scales=(112, 144, 176),
-        mean=[127.5, 127.5, 127.5],
-        std=[64.0, 64.0, 64.0],
-        to_rgb=True,
+        _base_.toy_norm, type='mmmlc.MultiScaleDataPreprocessor', scales=(112, 144, 176)
     ),
 )
-custom_hooks = [dict(type='mmmlc.VocabularyHook'), dict(type='mmmlc.ChannelsLastHook')]
 
 train_pipeline = [
     dict(type='mmmlc.LoadImage'),
@@ -53,10 +39,10 @@ test_pipeline = [
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
 
 val_evaluator = [
-    dict(type='mmmlc.MultiLabelMetric', threshold=0.5, topk=3),
+    _base_.val_evaluator,
     dict(type='mmmlc.WeakDetectionMetric'),
     dict(type='mmmlc.ProposalMetric'),  # what the detector has to beat
 ]

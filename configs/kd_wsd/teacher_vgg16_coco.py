@@ -1,43 +1,10 @@
 # KD-WSD's teacher (WSDDN), VGG-16, 500 proposals, five scales.
 # The paper: 78.6 mAP on COCO 2014 val (Table 3).
 _base_ = [
-    '../_base_/coco14_proposals.py',
-    '../_base_/wsddn_schedule.py',
+    '../_base_/models/kd_wsd_teacher_vgg16.py',
+    '../_base_/datasets/kd_wsd_coco14_teacher.py',
+    '../_base_/schedules/kd_wsd_teacher.py',
     '../_base_/default_runtime.py',
 ]
 
-model = dict(
-    type='mmmlc.WSDDN',
-    backbone=dict(
-        type='mmpretrain.VGG',
-        depth=16,
-        with_last_pool=False,  # conv5_3, stride 16
-        init_cfg=dict(
-            # mmengine knows this one type without scope only.
-            type='Pretrained',
-            checkpoint='https://download.openmmlab.com/mmclassification/v0/vgg/'
-            'vgg16_batch256_imagenet_20210208-db26f1a5.pth',
-            prefix='backbone',
-        ),
-    ),
-    head=dict(
-        type='mmmlc.WSDDNHead',
-        num_classes=80,
-        in_channels=512,
-        width=4096,
-        fcs_init=dict(
-            # fc6 and fc7; the log names the classifier's last layer as not used.
-            type='Pretrained',
-            checkpoint='https://download.openmmlab.com/mmclassification/v0/vgg/'
-            'vgg16_batch256_imagenet_20210208-db26f1a5.pth',
-            prefix='backbone.classifier',
-        ),
-    ),
-    data_preprocessor=dict(
-        type='mmmlc.MultiScaleDataPreprocessor',
-        scales=(480, 576, 672, 736, 832),
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        to_rgb=True,
-    ),
-)
+model = dict(head=dict(num_classes=_base_.num_classes))

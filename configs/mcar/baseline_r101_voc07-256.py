@@ -1,34 +1,9 @@
 # Plain baseline of MCAR, ResNet-101, 256 x 256. The paper: 89.2 mAP on VOC07 test.
 _base_ = [
-    '../_base_/voc07_256.py',
-    '../_base_/mcar_schedule.py',
+    '../_base_/models/r101.py',
+    '../_base_/datasets/mcar_voc07_bs16_jitter256.py',
+    '../_base_/schedules/sgd_bs16_60e.py',
     '../_base_/default_runtime.py',
 ]
 
-model = dict(
-    type='mmpretrain.ImageClassifier',
-    backbone=dict(
-        type='mmpretrain.ResNet',
-        depth=101,
-        init_cfg=dict(
-            # mmengine knows this one type without scope only.
-            type='Pretrained',
-            checkpoint='https://download.openmmlab.com/mmclassification/v0/resnet/'
-            'resnet101_8xb32_in1k_20210831-539c63f8.pth',
-            prefix='backbone',
-        ),
-    ),
-    head=dict(
-        type='mmmlc.MultiLabelConvHead',
-        num_classes=20,
-        in_channels=2048,
-        pooling='gap',
-        threshold=0.6,
-    ),
-    data_preprocessor=dict(
-        type='mmpretrain.ClsDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        to_rgb=True,
-    ),
-)
+model = dict(head=dict(num_classes=_base_.num_classes, threshold=0.6))

@@ -1,7 +1,8 @@
 # MCAR tested on ten crops of the image: checkpoints of mcar_r101_coco.py. Not in the paper.
 _base_ = [
-    '../_base_/coco14_448.py',
-    '../_base_/mcar_schedule.py',
+    '../_base_/models/mcar_r101.py',
+    '../_base_/datasets/coco14_bs16_jitter448.py',
+    '../_base_/schedules/sgd_bs16_60e.py',
     '../_base_/default_runtime.py',
 ]
 
@@ -9,30 +10,5 @@ model = dict(
     type='mmmlc.TenViews',
     classifier='mmmlc.MCAR',
     mode='images',
-    topn=4,
-    tau=0.5,
-    backbone=dict(
-        type='mmpretrain.ResNet',
-        depth=101,
-        init_cfg=dict(
-            # mmengine knows this one type without scope only.
-            type='Pretrained',
-            checkpoint='https://download.openmmlab.com/mmclassification/v0/resnet/'
-            'resnet101_8xb32_in1k_20210831-539c63f8.pth',
-            prefix='backbone',
-        ),
-    ),
-    head=dict(
-        type='mmmlc.MultiLabelConvHead',
-        num_classes=80,
-        in_channels=2048,
-        pooling='gwp',
-        threshold=0.6,
-    ),
-    data_preprocessor=dict(
-        type='mmpretrain.ClsDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        to_rgb=True,
-    ),
+    head=dict(num_classes=_base_.num_classes, pooling='gwp'),
 )

@@ -1,37 +1,17 @@
 # MCAR, ResNet-101, trained at 448 x 448 as mcar_r101_coco.py and tested at 576 x 576. The paper:
 # 84.5 mAP on COCO14 val. Takes the checkpoint of mcar_r101_coco.py.
 _base_ = [
-    '../_base_/coco14_448_test576.py',
-    '../_base_/mcar_schedule.py',
+    '../_base_/models/mcar_r101.py',
+    '../_base_/datasets/coco14_bs16_jitter448.py',
+    '../_base_/schedules/sgd_bs16_60e.py',
     '../_base_/default_runtime.py',
 ]
 
-model = dict(
-    type='mmmlc.MCAR',
-    topn=4,
-    tau=0.5,
-    backbone=dict(
-        type='mmpretrain.ResNet',
-        depth=101,
-        init_cfg=dict(
-            # mmengine knows this one type without scope only.
-            type='Pretrained',
-            checkpoint='https://download.openmmlab.com/mmclassification/v0/resnet/'
-            'resnet101_8xb32_in1k_20210831-539c63f8.pth',
-            prefix='backbone',
-        ),
-    ),
-    head=dict(
-        type='mmmlc.MultiLabelConvHead',
-        num_classes=80,
-        in_channels=2048,
-        pooling='gwp',
-        threshold=0.6,
-    ),
-    data_preprocessor=dict(
-        type='mmpretrain.ClsDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        to_rgb=True,
-    ),
-)
+model = dict(head=dict(num_classes=_base_.num_classes, pooling='gwp'))
+
+test_pipeline = [
+    dict(type='mmmlc.LoadImage'),
+    dict(type='mmpretrain.Resize', scale=(576, 576), backend='pillow'),
+    dict(type='mmmlc.PackInputs'),
+]
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

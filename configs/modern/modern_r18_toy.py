@@ -1,35 +1,15 @@
 # The modern recipe on ToyScenes, from scratch, minutes on two CPU cores.
 _base_ = [
-    '../_base_/toy_scenes.py',
+    '../_base_/models/r18_toy.py',
+    '../_base_/datasets/toy_scenes_bs32.py',
+    '../_base_/schedules/modern_adamw_40e.py',
     '../_base_/default_runtime.py',
 ]
 
 model = dict(
-    type='mmpretrain.ImageClassifier',
-    backbone=dict(
-        # A quarter of the width of ResNet-18, without its last stage: maps of 6 x 6, where 3 x 3
-        # could not tell objects of 96-pixel images apart.
-        type='mmpretrain.ResNet',
-        depth=18,
-        stem_channels=16,
-        base_channels=16,
-        num_stages=3,
-        strides=(1, 2, 2),
-        dilations=(1, 1, 1),
-        out_indices=(2,),
-    ),
     head=dict(
-        type='mmmlc.MultiLabelConvHead',
-        num_classes=20,
-        in_channels=64,
-        pooling='gwp',
+        num_classes=_base_.num_classes,
         loss=dict(type='mmmlc.AsymmetricLoss', gamma_pos=0, gamma_neg=4, clip=0.05),
-    ),
-    data_preprocessor=dict(
-        type='mmpretrain.ClsDataPreprocessor',
-        mean=[127.5, 127.5, 127.5],
-        std=[64.0, 64.0, 64.0],
-        to_rgb=True,
     ),
 )
 custom_hooks = [
@@ -63,31 +43,16 @@ train_pipeline = [
 train_dataloader = dict(dataset=dict(with_boxes=False, pipeline=train_pipeline))
 
 optim_wrapper = dict(
+    _delete_=True,
     type='mmengine.OptimWrapper',
     optimizer=dict(type='mmengine.AdamW', lr=1e-2, weight_decay=0.05),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
 )
+# The same warm-up, then a shorter cosine.
 param_scheduler = [
-    dict(
-        type='mmengine.LinearLR',
-        start_factor=0.01,
-        begin=0,
-        end=1,
-        by_epoch=True,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type='mmengine.CosineAnnealingLR',
-        begin=1,
-        end=5,
-        T_max=4,
-        eta_min_ratio=0.01,
-        by_epoch=True,
-        convert_to_iter_based=True,
-    ),
+    _base_.param_scheduler[0],
+    dict(_base_.param_scheduler[1], end=5, T_max=4),
 ]
-auto_scale_lr = dict(base_batch_size=32, enable=False)
+auto_scale_lr = dict(base_batch_size=32)
 
-train_cfg = dict(by_epoch=True, max_epochs=5, val_interval=1)
-val_cfg = dict()
-test_cfg = dict()
+train_cfg = dict(max_epochs=5)

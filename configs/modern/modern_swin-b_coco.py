@@ -1,12 +1,12 @@
 # Swin-B, the modern recipe, 448 x 448, COCO14. Not measured.
 _base_ = [
-    '../_base_/coco14_448_modern.py',
-    '../_base_/modern_schedule.py',
-    '../_base_/modern_runtime.py',
+    '../_base_/models/modern_classifier.py',
+    '../_base_/datasets/modern_coco14_bs128_randaug448.py',
+    '../_base_/schedules/modern_adamw_40e.py',
+    '../_base_/runtimes/modern_ema.py',
 ]
 
 model = dict(
-    type='mmpretrain.ImageClassifier',
     backbone=dict(
         type='mmpretrain.SwinTransformer',
         arch='base',
@@ -22,17 +22,5 @@ model = dict(
             prefix='backbone',
         ),
     ),
-    head=dict(
-        type='mmmlc.MultiLabelConvHead',
-        num_classes=80,
-        in_channels=1024,
-        pooling='gap',
-        loss=dict(type='mmmlc.AsymmetricLoss', gamma_pos=0, gamma_neg=4, clip=0.05),
-    ),
-    data_preprocessor=dict(
-        type='mmpretrain.ClsDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        to_rgb=True,
-    ),
+    head=dict(num_classes=_base_.num_classes, in_channels=1024),
 )

@@ -1,51 +1,15 @@
 # RDAL, step 2: VGG-16 at 640, from the last checkpoint of baseline_vgg16_voc07-640.py.
 # The paper: 90.4 mAP on VOC07 test with one crop, 91.3 with ten.
 _base_ = [
-    '../_base_/voc07_crop640.py',
-    '../_base_/rdal_schedule.py',
-    '../_base_/default_runtime.py',
+    '../_base_/models/rdal_vgg16.py',
+    '../_base_/datasets/rdal_voc07_bs16_crop640.py',
+    '../_base_/schedules/rdal_step2.py',
+    '../_base_/runtimes/rdal_best_loss.py',
 ]
 
 model = dict(
-    type='mmpretrain.ImageClassifier',
-    backbone=dict(
-        type='mmpretrain.VGG',
-        depth=16,
-        with_last_pool=False,  # conv5_3, stride 16
-        init_cfg=dict(
-            # mmengine knows this one type without scope only.
-            type='Pretrained',
-            checkpoint='work_dirs/baseline_vgg16_voc07-640/epoch_45.pth',
-            prefix='backbone',
-        ),
-    ),
-    neck=dict(
-        type='mmmlc.RecurrentAttention',
-        in_channels=512,
-        num_classes=20,
-        num_regions=5,
-        sampled_size=14,
-        pool=2,
-        feature_width=4096,
-        hidden_width=4096,
-        localisation='identity',
-    ),
-    head=dict(
-        type='mmmlc.RecurrentAttentionHead',
-        num_classes=20,
-        loss='euclidean',
-        constraints=dict(type='mmmlc.RegionConstraintLoss', anchor=True, scale=True, positive=True),
-    ),
-    data_preprocessor=dict(
-        type='mmpretrain.ClsDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        to_rgb=True,
-    ),
+    backbone=dict(init_cfg=dict(checkpoint='work_dirs/baseline_vgg16_voc07-640/epoch_45.pth')),
+    neck=dict(num_classes=_base_.num_classes),
+    head=dict(num_classes=_base_.num_classes),
 )
-
-default_hooks = dict(checkpoint=dict(save_best='loss', rule='less'))
-val_evaluator = [
-    dict(type='mmmlc.MultiLabelMetric', threshold=0.5, topk=3),
-    dict(type='mmmlc.ValidationLoss'),
-]
+val_evaluator = [_base_.val_evaluator, dict(type='mmmlc.ValidationLoss')]

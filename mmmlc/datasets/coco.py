@@ -212,8 +212,8 @@ def _box_columns(ann_file: str, coco: COCO, anns: list[dict], rows: np.ndarray) 
     sizes = np.array(sizes, dtype=np.float64).T
     if len(bad := np.flatnonzero(~(sizes > 0).all(1))):
         raise ValueError(
-            f'{ann_file}: images[{bad[0]}] has height, width {sizes[bad[0]].tolist()}, expected '
-            'positive numbers'
+            f'{ann_file}: images[{bad[0]}] has width, height {sizes[bad[0], ::-1].tolist()}, '
+            'expected positive numbers'
         )
     xywh = _xywh(ann_file, anns)
     boxes = clip_boxes(to_fractions(from_xywh(xywh), sizes[rows]))

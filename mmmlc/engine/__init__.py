@@ -2,14 +2,17 @@
 
 from .checkpoints import load_checkpoint_file, save_checkpoint_file, use_strict_loaders
 from .launch import build_runner, leave_processes, load_config, load_network, load_weights
+from .prepare import RunOptions, prepare
 
 __all__ = [
+    'RunOptions',
     'build_runner',
     'leave_processes',
     'load_checkpoint_file',
     'load_config',
     'load_network',
     'load_weights',
+    'prepare',
     'save_checkpoint_file',
     'use_strict_loaders',
 ]

@@ -7,24 +7,22 @@ code. The loaders here allow what training checkpoints contain and refuse everyt
 
 from __future__ import annotations
 
-import _codecs
-import contextlib
 import io
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
 
-import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.optim import OneCycleParamScheduler
 from mmengine.runner import CheckpointLoader
 
+from mmmlc.safe_pickle import allowed, named
+
 from .addresses import PREFIXES, locate
 
-_NUMBERS = '?' + np.typecodes['AllInteger'] + np.typecodes['Float']
 _trusted = False  # what use_strict_loaders was told
 
 
@@ -90,7 +88,7 @@ def _read(file: str | io.BytesIO, name: str, trust: bool, map_location):
     try:
         if trust:
             return torch.load(file, map_location=map_location, weights_only=False)
-        with _allowed_globals():
+        with allowed(_STATE):
             return torch.load(file, map_location=map_location, weights_only=True)
     except (PermissionError, IsADirectoryError, MemoryError, torch.cuda.OutOfMemoryError):
         raise
@@ -132,17 +130,6 @@ def _backbone_alone(checkpoint: dict) -> dict:
     return dict(state_dict=weights)
 
 
-def _named(function: Callable, name: str) -> Callable:
-    """A copy of a function that the unpickler finds under the name (module and all) in files."""
-
-    def alias(*args):
-        return function(*args)
-
-    alias.__module__, alias.__qualname__ = name.rsplit('.', 1)
-    alias.__name__ = alias.__qualname__
-    return alias
-
-
 class _OneCycle:
     """What files get for mmengine's class, which they need only to name its two curves."""
 
@@ -166,34 +153,9 @@ def _method(owner: type, name: str) -> Callable:
     raise UnpicklingError(f'GLOBAL {getattr(owner, "__qualname__", owner)}.{name}')
 
 
-def _numpy_globals() -> Iterator[Callable]:
-    yield from (np.ndarray, np.dtype)
-    yield from {type(np.dtype(code)) for code in _NUMBERS}
-    # NumPy 1 and 2 write different names; either reads both.
-    for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
-        # Where this NumPy keeps the two functions, its own objects say.
-        yield _named(np.zeros(1).__reduce__()[0], f'{module}._reconstruct')
-        yield _named(np.float64(0).__reduce__()[0], f'{module}.scalar')
-
-
-_GLOBALS = [
-    # How pickle writes the bytes of NumPy's numbers; torch 2.4 does not allow it by itself.
-    _codecs.encode,
+# What training states hold beside tensors, arrays and plain containers.
+_STATE = [
     HistoryBuffer,
     _OneCycle,
-    *(_named(_method, f'{module}.getattr') for module in ('builtins', '__builtin__')),
-    *_numpy_globals(),
+    *(named(_method, f'{module}.getattr') for module in ('builtins', '__builtin__')),
 ]
-
-
-@contextlib.contextmanager
-def _allowed_globals() -> Iterator[None]:
-    """Allow what training checkpoints contain, and what the user has allowed, but no getattr."""
-    before = torch.serialization.get_safe_globals()
-    torch.serialization.clear_safe_globals()
-    torch.serialization.add_safe_globals([g for g in before if g is not getattr] + _GLOBALS)
-    try:
-        yield
-    finally:
-        torch.serialization.clear_safe_globals()
-        torch.serialization.add_safe_globals(before)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from mmengine.runner import Runner
 from mmmlc.dependencies import require_mmdet
 
 from .checkpoints import load_checkpoint_file, use_strict_loaders
-from .own_classes import fill_num_classes
+from .prepare import RunOptions, parts_of, prepare
 
 
 def load_config(
@@ -49,110 +48,30 @@ def load_config(
     return cfg
 
 
-def use_amp(cfg: Config) -> None:
-    """Switch the training of a config to automatic mixed precision.
-
-    Raises:
-        ValueError: without a GPU, or if the config's optimiser wrapper is of another kind.
-    """
-    _require_gpu()
-    wrapper = cfg.optim_wrapper
-    kind = wrapper.get('type', 'OptimWrapper').split('.')[-1]
-    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
-        raise ValueError(f'--amp: optim_wrapper.type is {kind}, expected mmengine.OptimWrapper')
-    wrapper.type = 'mmengine.AmpOptimWrapper'
-    wrapper.setdefault('loss_scale', 'dynamic')
-
-
-def use_amp_in_test(cfg: Config) -> None:
-    """Switch the test of a config to automatic mixed precision; ValueError without a GPU."""
-    _require_gpu()
-    cfg.test_cfg.fp16 = True
-
-
-def write_results_to(cfg: Config, folder: str | Path) -> None:
-    """Let the metrics of the test write their files: the first to a folder, others to subfolders.
-
-    Raises:
-        ValueError: if none of the metrics writes files.
-    """
-    evaluators = cfg.test_evaluator
-    evaluators = evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
-    writers = [e for e in evaluators if e.type.removeprefix('mmmlc.') in _WRITERS]
-    if not writers:
-        kinds = ', '.join(e.type for e in evaluators)
-        raise ValueError(f'--out: test_evaluator is {kinds}, expected one of mmmlc.{_WRITERS}')
-    for number, evaluator in enumerate(writers):
-        name = evaluator.type.removeprefix('mmmlc.') if number else ''
-        evaluator.out_dir = str(Path(folder) / name)
-
-
-_WRITERS = ('MultiLabelMetric', 'WeakDetectionMetric', 'VOCServerFiles')
-
-
-def without_pretrained(model: dict) -> None:
-    """Take ``init_cfg=dict(type='Pretrained')`` out of a model's config, at any depth.
-
-    A checkpoint replaces those weights; fetching them first would need network or files.
-    """
-    init_cfg = model.get('init_cfg')
-    if isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained':
-        model['init_cfg'] = None
-    for value in model.values():
-        for part in value if isinstance(value, (list, tuple)) else [value]:
-            if isinstance(part, dict):
-                without_pretrained(part)
-
-
-def _require_gpu() -> None:
-    if not torch.cuda.is_available():
-        raise ValueError('--amp: torch sees no GPU, and mixed precision needs one')
-
-
-def build_runner(cfg: Config, trust: bool = False) -> Runner:
+def build_runner(cfg: Config, trust: bool = False, options: RunOptions | None = None) -> Runner:
     """Build the runner, on CPU processes (gloo) as well as on GPUs.
 
     From here on mmengine loads checkpoints as plain data in this process, see
     :func:`mmmlc.engine.use_strict_loaders`.
 
     Args:
-        cfg: Of :func:`load_config`.
+        cfg: Of :func:`load_config`; :func:`mmmlc.engine.prepare.prepare` changes it in place.
         trust: Unpickle checkpoints in full. Code hidden in them then runs.
+        options: What the command line asks for.
     """
     use_strict_loaders(trust)
     # mmpretrain's ColorJitter calls mmcv rightly, and is warned in every worker all the same.
     warnings.filterwarnings('ignore', "Only use 'alpha' for pillow backend")
-    if cfg.launcher != 'none' and not torch.cuda.is_available():
-        _prepare_gloo(cfg)
-    if _names_mmdet(cfg.model):
+    prepare(cfg, options)
+    if any(str(part.get('type')).startswith('mmdet.') for part in parts_of(cfg.model)):
         require_mmdet()
-    fill_num_classes(cfg)
+    processes = cfg.launcher != 'none' and not torch.cuda.is_available()
+    if processes and not torch.distributed.is_initialized():
+        # The runner's own initialisation calls CUDA.
+        torch.distributed.init_process_group('gloo')
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)
     return Runner.from_cfg(cfg)
-
-
-def _names_mmdet(config: dict) -> bool:
-    """Whether a part of a config, at any depth, is of mmdet."""
-    if str(config.get('type')).startswith('mmdet.'):
-        return True
-    parts = [p for v in config.values() for p in (v if isinstance(v, (list, tuple)) else [v])]
-    return any(_names_mmdet(part) for part in parts if isinstance(part, dict))
-
-
-def _prepare_gloo(cfg: Config) -> None:
-    """Make mmengine's runner work in several processes without a GPU."""
-    if 'RANK' not in os.environ:
-        raise ValueError(
-            f'--launcher {cfg.launcher} without a GPU expects torchrun (tools/dist_train.sh): '
-            'the environment has no RANK'
-        )
-    if not torch.distributed.is_initialized():
-        # The runner's own initialisation calls CUDA.
-        torch.distributed.init_process_group('gloo')
-    cfg.model_wrapper_cfg = dict(
-        type='mmengine.MMDistributedDataParallel', device_ids=None, broadcast_buffers=False
-    )
 
 
 def leave_processes() -> None:

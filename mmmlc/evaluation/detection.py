@@ -59,11 +59,10 @@ class WeakDetectionMetric(BaseMetric):
 
     Samples hold regions, classes and boxes:
 
-    - ``regions_original`` (D, 4) in pixels of the original image, and ``ori_shape``. Where either
-      is missing (after a crop) ``regions`` in pixels of the network's input, and ``img_shape``: the
-      input without padding, which lies to the right and below.
-    - ``region_labels`` (D,) and ``region_scores`` (D,). Where the latter is missing (MCAR), the
-      score of a region is ``pred_score`` of its class.
+    - ``pred_instances`` with ``bboxes`` (D, 4) in pixels of the original image, and ``ori_shape``.
+      Where either is missing (after a crop) ``input_bboxes`` in pixels of the network's input, and
+      ``img_shape``: the input without padding, which lies to the right and below. ``labels`` (D,)
+      and ``scores`` (D,); where the latter is missing, ``pred_score`` of its class.
     - ``boxes`` (M, 4) as fractions of the image after the pipeline, ``box_labels`` (M,), and
       optionally ``box_difficult`` and ``box_crowd`` (M,). Flips of the pipeline are undone where
       the regions are those of the original image.

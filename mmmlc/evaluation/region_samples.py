@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from mmmlc.aliases import new_fields
 from mmmlc.ops.boxes import flip_boxes, flip_direction, to_pixels
 from mmmlc.ops.detection import Detected, Truth
 
@@ -56,17 +57,22 @@ def read_sample(sample: dict, num_classes: int | None) -> ImageRegions:
     Raises:
         ValueError: for a wrong or missing field, naming field and image.
     """
-    original = 'regions_original' in sample and 'ori_shape' in sample
-    key, shape = ('regions_original', 'ori_shape') if original else ('regions', 'img_shape')
-    _require(sample, (key, shape, 'region_labels'), 'a model that finds regions (mmmlc.WSDDN)')
+    sample = new_fields(sample)
+    _require(sample, ('pred_instances',), 'a model that finds regions (mmmlc.WSDDN)')
+    found = sample['pred_instances']
+    original = 'bboxes' in found and 'ori_shape' in sample
+    key, shape = ('bboxes', 'ori_shape') if original else ('input_bboxes', 'img_shape')
+    _require(sample, (shape,), 'a model that finds regions (mmmlc.WSDDN)')
+    for name in (key, 'labels'):
+        _require_part(sample, found, name)
     _require(
         sample,
         ('boxes', 'box_labels'),
         'boxes to compare with: a data set that has them (mmmlc.CocoMultiLabel, mmmlc.VOC) with '
         'with_boxes=True, and mmmlc.PackInputs in its pipeline',
     )
-    labels = _labels(sample, 'region_labels', num_classes)
-    box_labels = _labels(sample, 'box_labels', num_classes)
+    labels = _labels(sample, 'pred_instances.labels', found['labels'], num_classes)
+    box_labels = _labels(sample, 'box_labels', sample['box_labels'], num_classes)
     boxes = _floats(sample, 'boxes', sample['boxes'], (len(box_labels), 4))
     flags = (
         _floats(sample, name, sample.get(name, np.zeros(len(boxes))), box_labels.shape).astype(bool)
@@ -74,24 +80,25 @@ def read_sample(sample: dict, num_classes: int | None) -> ImageRegions:
     )
     return ImageRegions(
         tuple(sample[shape][:2]),
-        _floats(sample, key, sample[key], (len(labels), 4)),
+        _floats(sample, f'pred_instances.{key}', found[key], (len(labels), 4)),
         labels,
-        _scores(sample, labels),
+        _scores(sample, found, labels),
         flip_boxes(boxes, flip_direction(sample)) if original else boxes,
         box_labels,
         *flags,
     )
 
 
-def _scores(sample: dict, labels: np.ndarray) -> np.ndarray:
-    if 'region_scores' in sample:
-        return _floats(sample, 'region_scores', sample['region_scores'], labels.shape)
-    _require(sample, ('pred_score',), "'region_scores', or the score of each class in its place")
+def _scores(sample: dict, found: dict, labels: np.ndarray) -> np.ndarray:
+    name = 'pred_instances.scores'
+    if 'scores' in found:
+        return _floats(sample, name, found['scores'], labels.shape)
+    _require(sample, ('pred_score',), f"'{name}', or the score of each class in its place")
     scores = _array(sample['pred_score'])
     if labels.max(initial=-1) >= len(scores):
         raise ValueError(
             f"{_name(sample)} has {len(scores)} values in 'pred_score', but class {labels.max()} "
-            "in 'region_labels'"
+            "in 'pred_instances.labels'"
         )
     return _floats(sample, 'pred_score', scores[labels], labels.shape)
 
@@ -104,8 +111,16 @@ def _require(sample: dict, keys: Sequence[str], what: str) -> None:
         )
 
 
-def _labels(sample: dict, field: str, num_classes: int | None) -> np.ndarray:
-    labels = _array(sample[field]).astype(np.int64)
+def _require_part(sample: dict, found: dict, name: str) -> None:
+    if name not in found:
+        raise ValueError(
+            f'{_name(sample)} has no {name!r} in pred_instances, which WeakDetectionMetric needs; '
+            f'it has {sorted(found)}'
+        )
+
+
+def _labels(sample: dict, field: str, values: object, num_classes: int | None) -> np.ndarray:
+    labels = _array(values).astype(np.int64)
     wrong = labels[(labels < 0) | (labels >= (np.inf if num_classes is None else num_classes))]
     if labels.ndim != 1 or wrong.size:
         most = '' if num_classes is None else f' to {num_classes - 1}'

@@ -6,23 +6,20 @@ B: images, C: classes, D: channels, N: selected classes, (h, w): map size.
 from __future__ import annotations
 
 import torch
-from mmengine.model import BaseModule
-from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
-from mmmlc.ops.checks import check_choice
+from mmmlc.ops.checks import check_choice, check_fraction
 from mmmlc.ops.pooling import POOLINGS, global_pool
 from mmmlc.registry import MODELS
 
-from .predictions import set_predictions, stack_targets
-from .thresholds import TunedThresholds
+from .base import MultiLabelHead
 
 
 @MODELS.register_module()
-class MultiLabelConvHead(TunedThresholds, BaseModule):
+class MultiLabelConvHead(MultiLabelHead):
     """Global pooling, a 1x1 convolution and a sigmoid (MCAR, Eq. 1-2).
 
-    In ``mmpretrain.ImageClassifier`` it makes the plain baseline; :class:`MCAR` also reads the
+    In ``mmpretrain.ImageClassifier`` it makes the plain baseline; MCAR also reads the
     class maps of the same convolution.
 
     Args:
@@ -48,18 +45,15 @@ class MultiLabelConvHead(TunedThresholds, BaseModule):
         threshold: float = 0.5,
         init_cfg: dict | None = None,
     ):
-        super().__init__(init_cfg or dict(type='mmengine.Normal', layer='Conv2d', std=0.01))
+        loss = loss or dict(type='mmmlc.MultiLabelBCELoss')
+        init_cfg = init_cfg or dict(type='mmengine.Normal', layer='Conv2d', std=0.01)
+        super().__init__(num_classes, threshold, loss, init_cfg)
         check_choice('head.pooling', pooling, POOLINGS)
-        for name, value in (('pooling_weight', pooling_weight), ('threshold', threshold)):
-            if not 0 <= value <= 1:
-                raise ValueError(f'head.{name} is {value}, expected a number in [0, 1]')
-        self.num_classes = num_classes
+        check_fraction('head.pooling_weight', pooling_weight)
         self.in_channels = in_channels
         self.pooling = pooling
         self.pooling_weight = pooling_weight
-        self.threshold = threshold
         self.classifier = nn.Conv2d(in_channels, num_classes, kernel_size=1)
-        self.loss_module = MODELS.build(loss or dict(type='mmmlc.MultiLabelBCELoss'))
 
     def forward(self, features: tuple[Tensor, ...]) -> Tensor:
         """Logits (B, C) of the last feature map (B, D, h, w)."""
@@ -102,17 +96,3 @@ class MultiLabelConvHead(TunedThresholds, BaseModule):
             bias = self.classifier.bias.float()[classes]
             maps = torch.baddbmm(bias[..., None], weight, last.float().flatten(2))
         return maps.unflatten(2, last.shape[-2:])
-
-    def loss_from_logits(self, logits: Tensor, samples: list[DataSample]) -> Tensor:
-        """Loss of logits (B, C) against the labels of the samples."""
-        return self.loss_module(logits, *stack_targets(samples, self.num_classes))
-
-    def loss(self, features: tuple[Tensor, ...], samples: list[DataSample]) -> dict[str, Tensor]:
-        """Loss of a batch, as mmpretrain's classifiers call it."""
-        return dict(loss=self.loss_from_logits(self(features), samples))
-
-    def predict(
-        self, features: tuple[Tensor, ...], samples: list[DataSample] | None = None
-    ) -> list[DataSample]:
-        """Samples with ``pred_score`` (C,) and ``pred_label``."""
-        return set_predictions(samples, self(features).float().sigmoid(), self.label_threshold)

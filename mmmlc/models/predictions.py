@@ -1,19 +1,13 @@
-"""Between data samples and tensors: targets in, predictions out.
+"""Between data samples and tensors: targets and proposals in, scores and losses out.
 
-B: images, C: classes, N: regions per image, R: proposals per image.
+B: images, C: classes, R: proposals per image. Boxes of a prediction: :mod:`mmmlc.models.instances`.
 """
 
 from __future__ import annotations
 
-import functools
-import logging
-
 import torch
-from mmengine.logging import print_log
 from mmpretrain.structures import DataSample
 from torch import Tensor
-
-from mmmlc.ops.boxes import original_boxes
 
 
 def stack_targets(samples: list[DataSample], num_classes: int) -> tuple[Tensor, Tensor | None]:
@@ -79,22 +73,16 @@ def set_predictions(
     return samples
 
 
-def set_original_regions(sample: DataSample) -> None:
-    """Write ``regions_original``, ``regions`` (N, 4) in pixels of the original image.
-
-    Left out, with a message once a process, where the transforms left no record of the way back.
-    """
-    boxes = original_boxes(sample.regions, sample)
-    if boxes is not None:
-        sample.set_field(boxes, 'regions_original')
-    elif 'ori_shape' in sample:
-        _warn_no_way_back()
+def set_all(samples: list[DataSample], **fields: Tensor) -> None:
+    """Write a row of each field's values (B, ...) to each sample."""
+    for name, values in fields.items():
+        for sample, value in zip(samples, values, strict=True):
+            sample.set_field(value, name)
 
 
-@functools.cache  # once a process, not once an image
-def _warn_no_way_back() -> None:
-    message = 'The pipeline crops, so regions are given in pixels of the network input only.'
-    print_log(message, 'current', logging.WARNING)
+def have_labels(samples: list[DataSample]) -> bool:
+    """Whether every sample has labels, of either kind."""
+    return all('gt_label' in sample or 'gt_score' in sample for sample in samples)
 
 
 def input_size(samples: list[DataSample]) -> tuple[int, int]:

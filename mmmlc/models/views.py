@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,19 +19,29 @@ from mmpretrain.models import ImageClassifier
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from mmmlc.ops.boxes import boxes_from_views
+from mmmlc.ops.boxes import boxes_from_views, to_fractions, to_pixels
 from mmmlc.ops.checks import check_choice
 from mmmlc.registry import MODELS
-from mmmlc.systems.kd_wsd.wsddn import WSDDN
-from mmmlc.systems.rdal.proposal_classifier import ProposalClassifier
 
 from .features import pool_outputs
-from .predictions import set_original_regions, set_predictions
+from .instances import set_instances
+from .predictions import set_all, set_predictions
 from .view_batches import ViewBatch, check_maps, cut_images, cut_maps
 
 MODES = ('features', 'images')
 MIRRORS = ('map', 'image', 'none')
 PAPER_MARGIN = 64
+
+
+# What mmmlc.models.instances.set_instances takes, in its order.
+INSTANCES = ('input_bboxes', 'labels', 'scores')
+
+
+class ViewFields(NamedTuple):
+    """What a classifier says of V views, by the name of the field in its samples."""
+
+    scores: dict[str, Tensor]  # (B, V, ...)
+    instances: dict[str, Tensor]  # (B, V, N, ...) of pred_instances; empty if it finds no boxes
 
 
 @MODELS.register_module()
@@ -132,26 +143,24 @@ class TenViews(ImageClassifier):
 
         Returns:
             Samples with ``pred_score`` (C,), averaged over views, scales and models, ``pred_label``
-            and the averages of further scores of the classifier. Where it finds regions:
-            those of all its views one after the other in ``regions`` (in pixels of the input),
-            ``regions_original`` and ``region_*``, and ``region_views``, the index of the view.
+            and the averages of further scores of the classifier. Where it finds boxes: those of all
+            its views one after the other in ``pred_instances``, see :mod:`mmmlc.models.instances`,
+            with ``views``, the index of the view of each.
         """
         size = tuple(inputs.shape[-2:])
-        runs = [self._predict_batch(batch, size) for batch in self._batches(inputs)]
-        own = _gather(runs)
-        scores = [own['pred_score']]
+        own = _gather([self._predict_batch(batch, size) for batch in self._batches(inputs)])
+        scores = [own.scores.pop('pred_score')]
         for other in self._others:
-            others = [other._predict_batch(batch, size) for batch in other._batches(inputs)]
-            scores.append(_gather(others)['pred_score'])
-        own['pred_score'] = torch.stack(scores).mean(0)
+            runs = [other._predict_batch(batch, size) for batch in other._batches(inputs)]
+            scores.append(_gather(runs).scores['pred_score'])
         threshold = _label_threshold(self.head, self.threshold)
-        samples = set_predictions(data_samples, own.pop('pred_score'), threshold)
-        for name, values in own.items():
-            for sample, value in zip(samples, values, strict=True):
-                sample.set_field(value, name)
-        if 'regions' in own:
-            for sample in samples:
-                set_original_regions(sample)
+        samples = set_predictions(data_samples, torch.stack(scores).mean(0), threshold)
+        set_all(samples, **own.scores)
+        if own.instances:
+            names = [name for name in own.instances if name not in INSTANCES]
+            for i, sample in enumerate(samples):
+                values = [own.instances[name][i] for name in INSTANCES]
+                set_instances(sample, *values, **{name: own.instances[name][i] for name in names})
         return samples
 
     def average_features(self, inputs: Tensor) -> Tensor:
@@ -190,45 +199,49 @@ class TenViews(ImageClassifier):
     def _run_neck(self, maps: tuple[Tensor, ...]) -> object:
         return self.neck(maps) if self.with_neck else maps
 
-    def _predict_batch(self, batch: ViewBatch, size: tuple[int, int]) -> dict[str, Tensor]:
-        """Fields of all views, each (B, V, ...); regions in pixels of the input of ``size``."""
+    def _predict_batch(self, batch: ViewBatch, size: tuple[int, int]) -> ViewFields:
+        """What the classifier says of all views; boxes in pixels of the input of ``size``."""
         blank = [DataSample(metainfo=dict(img_shape=batch.view)) for _ in range(batch.num_inputs)]
         if self.mode == 'features':
             samples = self.head.predict(self._run_neck(batch.inputs), blank)
         else:
             samples = self._inner[0].predict(batch.inputs, blank)
-        names = [
-            name
-            for name in samples[0].keys()  # noqa: SIM118 - a DataSample is no mapping
-            if name.endswith('_score') or name.startswith('region')
-        ]
         views = len(batch.boxes)
-        fields = {
+        names = [name for name in samples[0].all_keys() if name.endswith('_score')]
+        scores = {
             name: torch.stack([s.get(name) for s in samples]).unflatten(0, (-1, views))
             for name in names
-            if name != 'regions_original'
         }
-        if 'regions' in fields:
-            boxes = boxes_from_views(fields['regions'].float(), batch.boxes, batch.mirrored)
-            ratio = boxes.new_tensor([size[1] / batch.scale[1], size[0] / batch.scale[0]])
-            fields['regions'] = boxes * ratio.repeat(2)
-        return fields
+        if 'pred_instances' not in samples[0]:
+            return ViewFields(scores, {})
+        found = [sample.pred_instances for sample in samples]
+        instances = {
+            name: torch.stack([x[name] for x in found]).unflatten(0, (-1, views))
+            for name in found[0].all_keys()
+        }
+        for name in [name for name in instances if name.startswith('input_')]:
+            boxes = boxes_from_views(instances[name].float(), batch.boxes, batch.mirrored)
+            instances[name] = to_pixels(to_fractions(boxes, batch.scale), size)
+        return ViewFields(scores, instances)
 
 
-def _gather(runs: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Scores (B, ...) averaged over the views of all runs; region fields one after the other."""
-    views = {name: torch.cat([run[name] for run in runs], dim=1) for name in runs[0]}
-    gathered = {n: x.float().mean(1) for n, x in views.items() if not n.startswith('region')}
-    gathered.update({n: x.flatten(1, 2) for n, x in views.items() if n.startswith('region')})
-    if 'regions' in views:
-        batch, count, regions = views['regions'].shape[:3]
-        index = torch.arange(count, device=views['regions'].device).repeat_interleave(regions)
-        gathered['region_views'] = index.expand(batch, -1)
-    return gathered
+def _gather(runs: list[ViewFields]) -> ViewFields:
+    """Scores (B, ...) averaged over the views of all runs; boxes one after the other."""
+    scores, instances = (
+        {name: torch.cat([run[field][name] for run in runs], dim=1) for name in runs[0][field]}
+        for field in (0, 1)
+    )
+    averages = {name: values.float().mean(1) for name, values in scores.items()}
+    if not instances:
+        return ViewFields(averages, {})
+    labels = instances['labels']
+    index = torch.arange(labels.shape[1], device=labels.device)[None, :, None].expand_as(labels)
+    rows = {name: values.flatten(1, 2) for name, values in (instances | dict(views=index)).items()}
+    return ViewFields(averages, rows)
 
 
 def _check_mode(inner: ImageClassifier, mode: str) -> None:
-    if isinstance(inner, (ProposalClassifier, WSDDN)):
+    if getattr(inner, 'reads_proposals', False):
         raise ValueError(
             f'model.classifier {type(inner).__name__} reads proposals, which its views have not: '
             'test it alone'

@@ -5,7 +5,6 @@ K: detections of an image, of any class. A detection without a score counts as 1
 
 from __future__ import annotations
 
-import io
 import json
 import pickle
 from collections.abc import Iterator
@@ -13,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
+from mmmlc import safe_pickle
 from mmmlc.datasets.coco import read_coco
 from mmmlc.ops.boxes import clip_boxes, to_fractions
 
@@ -31,53 +30,21 @@ class Detections(NamedTuple):
     scores: np.ndarray | None
 
 
-class UnsafePickleError(ValueError):
-    """A pickle that holds something else than arrays, tensors and plain containers."""
-
-
-def _safe_tensor(data: bytes) -> torch.Tensor:
-    # torch's own function for this unpickles whatever is in there.
-    return torch.load(io.BytesIO(data), weights_only=True)
-
-
-def _module_names() -> set[tuple[str, str]]:
-    numpy_modules = ('numpy.core.multiarray', 'numpy._core.multiarray')
-    numpy_names = {(module, f) for module in numpy_modules for f in ('_reconstruct', 'scalar')}
-    frombuffer = {(f'numpy.{core}.numeric', '_frombuffer') for core in ('core', '_core')}
-    return numpy_names | frombuffer | {
-        ('numpy', 'ndarray'),
-        ('numpy', 'dtype'),
-        ('_codecs', 'encode'),
-        ('collections', 'OrderedDict'),
-        ('torch._utils', '_rebuild_tensor_v2'),
-    }  # fmt: skip
-
-
-class _RestrictedUnpickler(pickle.Unpickler):
-    allowed = _module_names()
-
-    def find_class(self, module: str, name: str):
-        if (module, name) == ('torch.storage', '_load_from_bytes'):
-            return _safe_tensor
-        if (module, name) in self.allowed:
-            return super().find_class(module, name)
-        raise UnsafePickleError(
-            f'it holds {module}.{name}, expected NumPy arrays, torch tensors, lists and dicts '
-            'only. A pickle can run any code: convert with --trust only what you made yourself'
-        )
-
-
 def read_pickle(path: str | Path, trust: bool = False):
     """Read a pickle of arrays, tensors and plain containers; with ``trust``, any pickle.
 
     Raises:
-        ValueError: not a pickle, cut short, or (:class:`UnsafePickleError`) with other contents.
+        ValueError: not a pickle, cut short, or with other contents.
     """
     with open(path, 'rb') as file:
         try:
-            return pickle.load(file) if trust else _RestrictedUnpickler(file).load()
-        except UnsafePickleError as error:
-            raise UnsafePickleError(f'{path}: {error}') from error
+            return pickle.load(file) if trust else safe_pickle.load(file)
+        except safe_pickle.RefusedPickleError as error:
+            raise ValueError(
+                f'{path}: it holds {error.name}, expected NumPy arrays, torch tensors, lists and '
+                'dicts only. A pickle can run any code: convert with --trust only what you made '
+                'yourself'
+            ) from error
         except (pickle.UnpicklingError, EOFError, AttributeError, IndexError, KeyError) as error:
             raise ValueError(f'{path} is not a pickle, or cut short: {error}') from error
 

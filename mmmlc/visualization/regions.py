@@ -10,6 +10,7 @@ import io
 from collections.abc import Sequence
 
 from mmengine import fileio
+from mmengine.structures import InstanceData
 from mmpretrain.structures import DataSample
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
@@ -50,18 +51,18 @@ def draw_prediction(
     """Draw a prediction, with its regions as in Fig. 6 of MCAR or Fig. 5 of RDAL.
 
     With the scores of two streams (MCAR) a region is drawn where its class has a local score above
-    ``min_local`` and a final score above ``min_score``, and labelled "class global/final". With
-    ``region_scores`` (RDAL, WSDDN) the first ten regions are drawn, numbered in the order of the
-    visits or of the scores, with their class and its score there; in the order of the scores those
-    below 0.005 are left out, unless it is the first. With ``contexts_original``, too (SCA-DNN), the
-    regions whose score is above ``min_score`` are drawn in the colour of their class, each with its
-    context patch in thin lines. Of several views only the central one's regions are drawn.
-    Below the image: the predicted labels, best first, and the true ones when the sample has them.
+    ``min_local`` and a final score above ``min_score``, and labelled "class global/final". Without
+    (RDAL, WSDDN) the first ten regions are drawn, numbered in the order of the visits or of the
+    scores, with their class and its score there; in the order of the scores those below 0.005 are
+    left out, unless it is the first. With ``contexts`` (SCA-DNN) the regions whose score is above
+    ``min_score`` are drawn in the colour of their class, each with its context patch in thin lines.
+    Of several views only the central one's regions are drawn. Below the image: the predicted
+    labels, best first, and the true ones when the sample has them.
 
     Args:
         image: The original image.
-        sample: With ``pred_score`` and ``pred_label``; for regions also ``regions_original``,
-            ``region_labels``, and ``region_scores`` or ``global_score`` and ``local_score``.
+        sample: With ``pred_score`` and ``pred_label``; for regions also ``pred_instances``, see
+            :mod:`mmmlc.models.instances`, and for MCAR's ``global_score`` and ``local_score``.
         classes: Names of the C classes.
         min_score: In [0, 1].
         min_local: In [0, 1].
@@ -75,12 +76,15 @@ def draw_prediction(
     size = tuple(round(side * scale) for side in image.size)
     picture = image.convert('RGB').resize(size, Image.Resampling.LANCZOS)
     copy = picture.copy()
-    if 'contexts_original' in sample:
-        _draw_with_contexts(picture, sample, classes, scale, min_score)
-    elif 'regions_original' in sample and 'region_scores' in sample:
-        _draw_in_order(picture, sample, classes, scale)
-    elif 'regions_original' in sample and 'local_score' in sample:
-        _draw_regions(picture, sample, classes, scale, min_score, min_local)
+    found = sample.get('pred_instances', InstanceData())
+    if 'views' in found:
+        found = found[found.views == CENTRE_VIEW]
+    if 'contexts' in found:
+        _draw_with_contexts(picture, found, classes, scale, min_score)
+    elif 'bboxes' in found and 'local_score' in sample:
+        _draw_streams(picture, sample, found, classes, scale, min_score, min_local)
+    elif 'bboxes' in found:
+        _draw_in_order(picture, found, classes, scale)
     if proposals is not None:
         numbers = [str(i + 1) for i in range(len(proposals))]
         _draw_boxes(
@@ -90,20 +94,20 @@ def draw_prediction(
     return _add_caption(picture, _captions(sample, classes))
 
 
-def _draw_regions(
+def _draw_streams(
     picture: Image.Image,
     sample: DataSample,
+    found: InstanceData,
     classes: Sequence[str],
     scale: float,
     min_score: float,
     min_local: float,
 ) -> None:
     scores, local = sample.pred_score.tolist(), sample.local_score.tolist()
-    central = _central(sample)
-    boxes = (sample.regions_original[central] * scale).tolist()
+    boxes = (found.bboxes * scale).tolist()
     shown = [
         (box, label)
-        for box, label in zip(boxes, sample.region_labels[central].tolist(), strict=True)
+        for box, label in zip(boxes, found.labels.tolist(), strict=True)
         if scores[label] > min_score and local[label] > min_local
     ]
     texts = [
@@ -115,10 +119,10 @@ def _draw_regions(
 
 
 def _draw_in_order(
-    picture: Image.Image, sample: DataSample, classes: Sequence[str], scale: float
+    picture: Image.Image, found: InstanceData, classes: Sequence[str], scale: float
 ) -> None:
-    fields = (sample.regions_original * scale, sample.region_labels, sample.region_scores)
-    boxes, labels, scores = (field[_central(sample)][:MAX_REGIONS].tolist() for field in fields)
+    fields = (found.bboxes * scale, found.labels, found.scores)
+    boxes, labels, scores = (field[:MAX_REGIONS].tolist() for field in fields)
     best = zip(labels, scores, strict=True)
     texts = [f'{k} {classes[label]} {score:.2f}' for k, (label, score) in enumerate(best, 1)]
     # Detections come best first. Regions that were visited one after the other are all shown.
@@ -130,27 +134,25 @@ def _draw_in_order(
 
 def _draw_with_contexts(
     picture: Image.Image,
-    sample: DataSample,
+    found: InstanceData,
     classes: Sequence[str],
     scale: float,
     min_score: float,
 ) -> None:
-    shown = (sample.region_scores > min_score).nonzero()[:MAX_REGIONS, 0]
-    boxes = (sample.regions_original[shown] * scale).tolist()
-    labels, scores = sample.region_labels[shown].tolist(), sample.region_scores[shown].tolist()
+    found = found[(found.scores > min_score).nonzero()[:MAX_REGIONS, 0]]
+    boxes, labels, scores = (
+        (found.bboxes * scale).tolist(),
+        found.labels.tolist(),
+        found.scores.tolist(),
+    )
     colours = [class_colour(label) for label in labels]
     draw = ImageDraw.Draw(picture)
-    contexts = (sample.contexts_original[shown] * scale).tolist()
+    contexts = (found.contexts * scale).tolist()
     for box, colour in zip(contexts, colours, strict=True):
         draw.rectangle(box, outline=colour, width=1)
     best = zip(labels, scores, strict=True)
     texts = [f'{classes[label]} {score:.2f}' for label, score in best]
     _draw_boxes(picture, boxes, texts, colours)
-
-
-def _central(sample: DataSample) -> slice | Tensor:
-    """Which regions to draw."""
-    return sample.region_views == CENTRE_VIEW if 'region_views' in sample else slice(None)
 
 
 def _draw_boxes(

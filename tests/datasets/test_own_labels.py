@@ -22,8 +22,8 @@ from mmmlc.datasets import label_csv, label_files, own_labels
 from mmmlc.datasets.own_labels import OwnLabels
 from mmmlc.datasets.transforms import BrokenImageError
 from mmmlc.evaluation.multilabel import MultiLabelMetric
-from mmmlc.models.losses import MultiLabelBCELoss
 from mmmlc.models.predictions import stack_targets
+from mmmlc.ops.losses import MultiLabelBCELoss
 
 PIPELINE = [{'type': 'mmmlc.LoadImage'}, {'type': 'mmmlc.PackInputs'}]
 

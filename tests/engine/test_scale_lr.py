@@ -14,8 +14,8 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
 from mmmlc.engine.launch import load_config
+from mmmlc.engine.prepare import prepare, use_sync_bn
 from mmmlc.engine.scale_lr import check_lr_factors, images_per_update, scale_lr, world_size
-from mmmlc.engine.sync_bn import use_sync_bn
 
 
 def make(batch_size=16, total=True, lr=0.02, accumulate=1, base=16, **schedule) -> Config:
@@ -140,7 +140,8 @@ def test_training_tool_scales(monkeypatch, tmp_path):
         def train(self):
             pass
 
-    def build(cfg, *_):
+    def build(cfg, trust, options):
+        prepare(cfg, options)
         found.append(cfg)
         return Runner()
 

@@ -46,8 +46,8 @@ def random_samples(images: int = 40) -> list[dict]:
 def with_regions(sample: dict, chosen: dict[int, torch.Tensor]) -> dict:
     """The sample with one region (4,) for each of some classes."""
     regions = torch.stack([*chosen.values()]) * SIZE if chosen else torch.zeros(0, 4)
-    fields = dict(regions=regions, region_labels=list(chosen), region_scores=[0.5] * len(chosen))
-    return sample | fields
+    found = dict(input_bboxes=regions, labels=list(chosen), scores=[0.5] * len(chosen))
+    return sample | dict(pred_instances=found)
 
 
 def best_choice(sample: dict) -> dict[int, torch.Tensor]:

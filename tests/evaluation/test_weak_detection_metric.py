@@ -21,7 +21,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from mmmlc.evaluation.detection import WeakDetectionMetric
-from mmmlc.models.predictions import set_original_regions
+from mmmlc.models.instances import set_instances
 from mmmlc.registry import DATASETS, METRICS, MODELS
 
 HAND = {
@@ -86,11 +86,12 @@ def test_without_region_scores_the_class_score_counts():
     samples = hand_samples()
     for sample in samples:
         score = torch.tensor([0.2, 0.9, 0.4], dtype=torch.bfloat16)
-        del sample['region_scores']
+        del sample['pred_instances']['scores']
         sample['pred_score'] = score
     result = evaluate(WeakDetectionMetric(), samples)
     for sample in samples:
-        sample['region_scores'] = sample['pred_score'].float()[sample['region_labels']]
+        found = sample['pred_instances']
+        found['scores'] = sample['pred_score'].float()[found['labels']]
     expected = evaluate(WeakDetectionMetric(), samples)
     # All cats are found at 0.2, one decision: precision 2/3 at recall 2/3.
     assert result == expected
@@ -115,11 +116,9 @@ def oracle(sample, original=True):
     """Regions as a perfect model finds them: the true boxes in pixels of the input."""
     height, width = sample.img_shape
     boxes = sample.boxes * torch.tensor([width, height, width, height])
-    sample.set_field(boxes, 'regions')
-    sample.set_field(sample.box_labels, 'region_labels')
-    sample.set_field(torch.rand(len(boxes)), 'region_scores')
-    if original:
-        set_original_regions(sample)
+    set_instances(sample, boxes, sample.box_labels, torch.rand(len(boxes)))
+    if not original:
+        sample.pred_instances.pop('bboxes', None)
     return sample
 
 
@@ -137,12 +136,12 @@ def test_true_boxes_of_a_data_set_are_found(kind, crop, original, tmp_path):
         write_coco(tmp_path, Config(config), CLASSES)
     dataset = DATASETS.build(config)
     samples = [oracle(dataset[i]['data_samples'], original) for i in range(len(dataset))]
-    assert all(('regions_original' in s) == (original and not crop) for s in samples)
+    assert all(('bboxes' in s.pred_instances) == (original and not crop) for s in samples)
     result = evaluate(WeakDetectionMetric(), samples, dataset.metainfo['classes'])
     assert result == pytest.approx(dict.fromkeys(HAND, 100))
-    shifted = 'regions_original' if original and not crop else 'regions'
+    shifted = 'bboxes' if original and not crop else 'input_bboxes'
     for sample in samples:
-        sample.set_field(sample.get(shifted) + 15, shifted)
+        sample.pred_instances[shifted] += 15
     result = evaluate(WeakDetectionMetric(), samples, dataset.metainfo['classes'])
     assert result == dict.fromkeys(HAND, 0)
 
@@ -167,7 +166,6 @@ def test_models(name, tmp_path):
     data = {key: [item[key] for item in batch] for key in ('inputs', 'data_samples')}
     with torch.no_grad():
         samples = model.test_step(data)
-    assert all('regions' in sample and 'region_labels' in sample for sample in samples)
     result = evaluate(WeakDetectionMetric(), samples)
     assert result.keys() == HAND.keys()
     assert all(0 <= value <= 100 for value in result.values())
@@ -209,9 +207,11 @@ def test_coco_style_is_that_of_pycocotools(tmp_path):
         boxes[:, 2:] += boxes[:, :2]
         samples.append(
             dict(
-                regions_original=boxes,
-                region_labels=[d['category_id'] - 1 for d in found],
-                region_scores=np.array([d['score'] for d in found]),
+                pred_instances=dict(
+                    bboxes=boxes,
+                    labels=[d['category_id'] - 1 for d in found],
+                    scores=np.array([d['score'] for d in found]),
+                ),
                 ori_shape=(100, 200),
                 **{key: info[key] for key in ('boxes', 'box_labels', 'box_crowd')},
             )
@@ -247,25 +247,35 @@ def change(**fields):
     return [{**hand_samples()[1], **fields}]
 
 
+def change_found(**values):
+    found = hand_samples()[1]['pred_instances'] | values
+    return change(pred_instances={k: v for k, v in found.items() if v is not None})
+
+
 @pytest.mark.parametrize(
     'samples, match',
     [
-        (change(regions_original=None), "a.jpg has no 'regions', 'img_shape'"),
-        (change(boxes=None), "a.jpg has no 'boxes': .*with_boxes=True"),
-        (change(region_labels=None), "a.jpg has no 'region_labels': .*a model that finds regions"),
-        (change(ori_shape=None), "a.jpg has no 'regions', 'img_shape'"),
-        (change(region_scores=None), "a.jpg has no 'pred_score': .*needs 'region_scores', or"),
+        (change(pred_instances=None), "a.jpg has no 'pred_instances': .*a model that finds"),
+        (change_found(bboxes=None), "a.jpg has no 'img_shape'"),
         (
-            change(region_scores=None, pred_score=torch.rand(1)),
+            change(ori_shape=None, img_shape=(9, 9)),
+            "a.jpg has no 'input_bboxes' in pred_instances.* it has .'bboxes', 'labels', 'scores'",
+        ),
+        (change(boxes=None), "a.jpg has no 'boxes': .*with_boxes=True"),
+        (change_found(labels=None), "a.jpg has no 'labels' in pred_instances"),
+        (change(ori_shape=None), "a.jpg has no 'img_shape'"),
+        (change_found(scores=None), "a.jpg has no 'pred_score': .*needs 'pred_inst.*s.scores', or"),
+        (
+            [change_found(scores=None)[0] | dict(pred_score=torch.rand(1))],
             "a.jpg has 1 values in 'pred_score', but class 1",
         ),
-        (change(region_labels=torch.tensor([0, 3])), r"'region_labels' of a.jpg is \[0, 3\]"),
+        (change_found(labels=torch.tensor([0, 3])), r"instances.labels' of a.jpg is \[0, 3\]"),
         (change(box_labels=torch.tensor([-1, 0])), r"'box_labels' of a.jpg is .* from 0 to 2"),
         (change(boxes=torch.rand(3, 4)), r"'boxes' of a.jpg has shape \(3, 4\), .* \(2, 4\)"),
         (change(box_crowd=torch.ones(1)), r"'box_crowd' of a.jpg has shape \(1,\)"),
         (
-            change(region_scores=torch.tensor([0.5, torch.nan])),
-            "'region_scores' of a.jpg has .*finite numbers",
+            change_found(scores=torch.tensor([0.5, torch.nan])),
+            "'pred_instances.scores' of a.jpg has .*finite numbers",
         ),
     ],
 )
@@ -290,8 +300,18 @@ def test_wrong_settings_and_data_sets():
 def test_plain_classifier_is_told():
     sample = DataSample(metainfo=dict(img_path='b.jpg', img_shape=(9, 9)))
     sample.set_pred_score(torch.rand(3))
-    with pytest.raises(ValueError, match="b.jpg has no 'regions', 'region_labels'.*needs a model"):
+    with pytest.raises(ValueError, match="b.jpg has no 'pred_instances'.*needs a model"):
         evaluate(WeakDetectionMetric(), [sample])
+
+
+def test_samples_with_the_old_names():
+    """As models of version 0.1 wrote them, and as somebody's own model may."""
+    samples = hand_samples()
+    for sample in samples:
+        found = sample.pop('pred_instances')
+        sample['regions_original'] = found['bboxes']
+        sample.update(region_labels=found['labels'], region_scores=found['scores'])
+    assert evaluate(WeakDetectionMetric(), samples) == pytest.approx(HAND)
 
 
 def test_two_processes_are_one(tmp_path):

@@ -30,9 +30,7 @@ def sample_of(regions=(), boxes=(), **fields):
     sample = dict(
         img_path='a.jpg',
         ori_shape=(100, 200),
-        regions_original=found[:, :4],
-        region_labels=found[:, 4].long(),
-        region_scores=found[:, 5],
+        pred_instances=dict(bboxes=found[:, :4], labels=found[:, 4].long(), scores=found[:, 5]),
         boxes=true[:, :4] / torch.tensor([200, 100, 200, 100]),
         box_labels=true[:, 4].long(),
     )

@@ -12,7 +12,7 @@ from helpers.small_models import PLAIN, C
 from helpers.view_lab import build, reference, samples
 
 from mmmlc.engine.launch import load_config
-from mmmlc.engine.ten_views import use_ten_views
+from mmmlc.engine.prepare import use_ten_views
 from mmmlc.models.features import image_features
 from mmmlc.ops.boxes import boxes_from_views
 from mmmlc.ops.views import cut_ten, cut_windows, view_windows, window_boxes

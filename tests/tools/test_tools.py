@@ -16,7 +16,8 @@ from helpers.places import TOY_CONFIG as CONFIG
 from helpers.tool_lab import call, data_options, make_toys
 from PIL import Image
 
-from mmmlc.engine.launch import build_runner, load_config, load_weights, use_amp, use_amp_in_test
+from mmmlc.engine import build_runner, load_config, load_weights
+from mmmlc.engine.prepare import use_amp, use_amp_in_test
 
 VAL_IMAGES = 25  # odd: two processes get unequal shares
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.structures import InstanceData
 from mmpretrain.structures import DataSample
 from PIL import Image
 
@@ -24,9 +25,10 @@ def make_sample(local=(0.9, 0.9, 0.9)) -> DataSample:
     sample.set_pred_label([0, 1]).set_gt_label([0])
     sample.set_field(torch.tensor([0.5, 0.6, 0.1]), 'global_score')
     sample.set_field(torch.tensor(local), 'local_score')
-    sample.set_field(torch.tensor([0, 1, 2]), 'region_labels')
     boxes = torch.tensor([[10.0, 20, 50, 60], [60, 5, 90, 95], [0, 0, 30, 15]])
-    sample.set_field(boxes, 'regions_original')
+    sample.pred_instances = InstanceData(
+        bboxes=boxes, labels=torch.tensor([0, 1, 2]), scores=torch.tensor(local)
+    )
     return sample
 
 
@@ -68,9 +70,11 @@ def test_plain_predictions_get_a_caption_only():
 def make_attention_sample() -> DataSample:
     """Two regions in the order of visits, both of the class 2."""
     sample = DataSample().set_pred_score(torch.tensor([0.1, 0.2, 0.9])).set_pred_label([2])
-    sample.set_field(torch.tensor([[10.0, 20, 50, 60], [60, 5, 90, 95]]), 'regions_original')
-    sample.set_field(torch.tensor([2, 2]), 'region_labels')
-    sample.set_field(torch.tensor([0.8, 0.3]), 'region_scores')
+    sample.pred_instances = InstanceData(
+        bboxes=torch.tensor([[10.0, 20, 50, 60], [60, 5, 90, 95]]),
+        labels=torch.tensor([2, 2]),
+        scores=torch.tensor([0.8, 0.3]),
+    )
     return sample
 
 
@@ -85,9 +89,8 @@ def test_attention_has_a_colour_per_visit():
 @pytest.mark.parametrize('make', [make_sample, make_attention_sample])
 def test_of_several_views_the_central_one_is_drawn(make):
     sample = make()
-    views = torch.zeros(len(sample.regions_original), dtype=torch.long)
-    views[0] = 4
-    sample.set_field(views, 'region_views')
+    sample.pred_instances.views = torch.zeros(len(sample.pred_instances), dtype=torch.long)
+    sample.pred_instances.views[0] = 4
     picture = draw_prediction(Image.new('RGB', (100, 100)), sample, CLASSES)
     assert len(drawn(picture, 0)) and not len(drawn(picture, 1))
 
@@ -148,14 +151,12 @@ def test_curves(tmp_path):
 def make_located_sample() -> DataSample:
     """Two objects, the second with a low score, and their contexts."""
     sample = DataSample().set_pred_score(torch.tensor([0.9, 0.1, 0.2])).set_pred_label([0])
-    fields = dict(
-        regions_original=[[30.0, 30, 60, 60], [5, 5, 10, 10]],
-        contexts_original=[[15.0, 15, 75, 75], [0, 0, 20, 20]],
-        region_scores=[0.8, 0.3],
-        region_labels=[0, 1],
+    sample.pred_instances = InstanceData(
+        bboxes=torch.tensor([[30.0, 30, 60, 60], [5, 5, 10, 10]]),
+        contexts=torch.tensor([[15.0, 15, 75, 75], [0, 0, 20, 20]]),
+        scores=torch.tensor([0.8, 0.3]),
+        labels=torch.tensor([0, 1]),
     )
-    for name, value in fields.items():
-        sample.set_field(torch.tensor(value), name)
     return sample
 
 

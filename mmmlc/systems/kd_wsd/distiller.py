@@ -20,8 +20,25 @@ from mmmlc.registry import MODELS
 
 from .distillation import resize_images
 from .frozen_teacher import AMP_TYPES, FrozenTeacher
-from .losses import StudentOutput
+from .losses import (
+    AttentionTransferLoss,
+    ClassAwareLoss,
+    FitNetsLoss,
+    PlainDistillationLoss,
+    RoIFeatureLoss,
+    StudentOutput,
+)
 from .teacher_cache import TeacherCache, weights_checksum
+
+# Plain PyTorch until here.
+for _loss in (
+    AttentionTransferLoss,
+    ClassAwareLoss,
+    FitNetsLoss,
+    PlainDistillationLoss,
+    RoIFeatureLoss,
+):
+    MODELS.register_module(module=_loss)
 
 UPDATES = ('all', 'backbone')
 IMAGE_OPTIONS = ('mean', 'std', 'to_rgb')

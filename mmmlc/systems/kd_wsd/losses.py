@@ -13,11 +13,9 @@ from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
 import torch
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmmlc.ops.checks import check_choice
-from mmmlc.registry import MODELS
 
 from .distillation import attention_loss, hint_loss, prediction_loss, roi_feature_loss
 from .weak_detection import image_scores, region_scores
@@ -43,7 +41,7 @@ class StudentOutput(NamedTuple):
     logits: Tensor | None = None  # (B, C)
 
 
-class LayerPairs(BaseModule):
+class LayerPairs(nn.Module):
     """Maps of the student beside those of the teacher, with its channels (``psi`` of Eq. 4).
 
     Args:
@@ -60,8 +58,7 @@ class LayerPairs(BaseModule):
         student_layers: Sequence[int] = (-1,),
         teacher_layers: Sequence[int] = (-1,),
     ):
-        init = dict(type='mmengine.Kaiming', layer='Conv2d', mode='fan_in', nonlinearity='linear')
-        super().__init__(init)
+        super().__init__()
         self.channels = [
             (c,) if isinstance(c, int) else tuple(c) for c in (student_channels, teacher_channels)
         ]
@@ -77,6 +74,10 @@ class LayerPairs(BaseModule):
             nn.Identity() if ours == theirs else nn.Conv2d(ours, theirs, kernel_size=1)
             for ours, theirs in zip(*self.channels, strict=True)
         )
+        for layer in self.adapters.children():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, mode='fan_in', nonlinearity='linear')
+                nn.init.zeros_(layer.bias)
 
     def forward(
         self, student: tuple[Tensor, ...], teacher: tuple[Tensor, ...]
@@ -108,8 +109,7 @@ def _output(side: str, maps: tuple[Tensor, ...], index: int, channels: int | Non
     return chosen
 
 
-@MODELS.register_module()
-class RoIFeatureLoss(BaseModule):
+class RoIFeatureLoss(nn.Module):
     """RoI-aware distillation of features, ``sum_l L_f^l`` (KD-WSD, Eq. 3-4).
 
     Args:
@@ -149,8 +149,7 @@ class RoIFeatureLoss(BaseModule):
         return self.weight * torch.stack(losses).sum()
 
 
-@MODELS.register_module()
-class ClassAwareLoss(BaseModule):
+class ClassAwareLoss(nn.Module):
     """Class-aware distillation of predictions, ``L_p'`` (KD-WSD, Eq. 5-9).
 
     Temperatures are the exponentials of the parameters, hence always positive. Give those no weight
@@ -217,8 +216,7 @@ class ClassAwareLoss(BaseModule):
         return self.weight * prediction_loss(student.logits.float() / t_student, scores, self.kind)
 
 
-@MODELS.register_module()
-class PlainDistillationLoss(BaseModule):
+class PlainDistillationLoss(nn.Module):
     """Distillation with one fixed temperature for all classes (Hinton et al., 2015).
 
     As in KD-WSD's comparison: temperatures of teacher and student 1 and 5 on COCO, 2 and 5 on
@@ -267,8 +265,7 @@ def check_temperatures(teacher: float, student: float) -> None:
             raise ValueError(f'{name}_temperature is {value}, expected a number above 0')
 
 
-@MODELS.register_module()
-class FitNetsLoss(BaseModule):
+class FitNetsLoss(nn.Module):
     """Hints of FitNets (Romero et al., ICLR 2015) on whole maps.
 
     Args:
@@ -296,8 +293,7 @@ class FitNetsLoss(BaseModule):
         return self.weight * torch.stack(losses).sum()
 
 
-@MODELS.register_module()
-class AttentionTransferLoss(BaseModule):
+class AttentionTransferLoss(nn.Module):
     """Attention transfer (Zagoruyko and Komodakis, ICLR 2017) on whole maps.
 
     Args:

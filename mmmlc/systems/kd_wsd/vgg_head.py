@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule, Sequential
+from mmengine.model import Sequential
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
-from mmmlc.models.predictions import set_predictions, stack_targets
-from mmmlc.models.thresholds import TunedThresholds
+from mmmlc.models.base import MultiLabelHead
+from mmmlc.models.predictions import have_labels, set_all, set_predictions, stack_targets
+from mmmlc.ops.checks import check_fraction
 from mmmlc.registry import MODELS
 
 
 @MODELS.register_module()
-class VGGHead(TunedThresholds, BaseModule):
+class VGGHead(MultiLabelHead):
     """Pooling, fc6, fc7 and a classifier: the student of KD-WSD (S-Cls), a plain VGG.
 
     Sits on ``mmpretrain.VGG(with_last_pool=False)``, whose conv5_3 the distillation needs. The
@@ -52,13 +53,11 @@ class VGGHead(TunedThresholds, BaseModule):
         threshold: float = 0.5,
         init_cfg: dict | None = None,
     ):
-        super().__init__(init_cfg or dict(type='mmengine.Xavier', layer='Linear'))
-        for name, value in dict(threshold=threshold, dropout=dropout).items():
-            if not 0 <= value <= 1:
-                raise ValueError(f'head.{name} is {value}, expected a number in [0, 1]')
-        self.num_classes = num_classes
+        loss = loss or dict(type='mmmlc.MultiLabelBCELoss', weight=float(num_classes))
+        init_cfg = init_cfg or dict(type='mmengine.Xavier', layer='Linear')
+        super().__init__(num_classes, threshold, loss, init_cfg)
+        check_fraction('head.dropout', dropout)
         self.in_shape = (in_channels, map_size * pool, map_size * pool)
-        self.threshold = threshold
         self.pool = nn.MaxPool2d(pool)
         # The keys of mmpretrain's VGG.classifier, whose last layer is number 6.
         self.fcs = Sequential(
@@ -67,8 +66,6 @@ class VGGHead(TunedThresholds, BaseModule):
             init_cfg=fcs_init or dict(type='mmengine.Normal', layer='Linear', std=0.005),
         )
         self.classifier = nn.Linear(width, num_classes)
-        default = dict(type='mmmlc.MultiLabelBCELoss', weight=float(num_classes))
-        self.loss_module = MODELS.build(loss or default)
 
     def pre_logits(self, features: tuple[Tensor, ...]) -> Tensor:
         """Vectors (B, V) of fc7; ValueError where the map is of another size."""
@@ -85,14 +82,6 @@ class VGGHead(TunedThresholds, BaseModule):
         """Logits (B, C) of the last feature map (B, D, h, w)."""
         return self.classifier(self.pre_logits(features))
 
-    def loss_from_logits(self, logits: Tensor, samples: list[DataSample]) -> Tensor:
-        """Loss of logits (B, C) against the labels of the samples."""
-        return self.loss_module(logits, *stack_targets(samples, self.num_classes))
-
-    def loss(self, features: tuple[Tensor, ...], samples: list[DataSample]) -> dict[str, Tensor]:
-        """Loss of a batch, as mmpretrain's classifiers call it."""
-        return dict(loss=self.loss_from_logits(self(features), samples))
-
     def predict(
         self, features: tuple[Tensor, ...], samples: list[DataSample] | None = None
     ) -> list[DataSample]:
@@ -103,14 +92,12 @@ class VGGHead(TunedThresholds, BaseModule):
         """
         logits = self(features).float()
         samples = set_predictions(samples, logits.sigmoid(), self.label_threshold)
-        if all('gt_label' in sample or 'gt_score' in sample for sample in samples):
-            self._set_losses(logits, samples)
+        if have_labels(samples):
+            set_all(samples, image_loss=self._image_losses(logits, samples))
         return samples
 
-    def _set_losses(self, logits: Tensor, samples: list[DataSample]) -> None:
+    def _image_losses(self, logits: Tensor, samples: list[DataSample]) -> Tensor:
+        """Of each image by itself, (B,)."""
         targets, valid = stack_targets(samples, self.num_classes)
         losses = F.binary_cross_entropy_with_logits(logits, targets, reduction='none')
-        if valid is not None:
-            losses = torch.where(valid, losses, 0)
-        for sample, loss in zip(samples, losses.sum(1), strict=True):
-            sample.set_field(loss, 'image_loss')
+        return (losses if valid is None else torch.where(valid, losses, 0)).sum(1)

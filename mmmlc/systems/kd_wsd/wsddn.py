@@ -11,19 +11,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mmengine.model import BaseModule, Sequential
-from mmpretrain.models import ImageClassifier
+from mmengine.model import Sequential
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
-from mmmlc.models.predictions import (
-    set_original_regions,
-    set_predictions,
-    stack_proposals,
-    stack_targets,
-)
-from mmmlc.models.thresholds import TunedThresholds
+from mmmlc.models.base import MultiLabelClassifier, MultiLabelHead
+from mmmlc.models.instances import set_instances
+from mmmlc.models.predictions import set_predictions, stack_proposals, stack_targets
 from mmmlc.ops.boxes import to_pixels
+from mmmlc.ops.checks import check_fraction
 from mmmlc.ops.nms import detect
 from mmmlc.registry import MODELS
 
@@ -47,7 +43,7 @@ class WSDDNOutput(NamedTuple):
 
 
 @MODELS.register_module()
-class WSDDNHead(TunedThresholds, BaseModule):
+class WSDDNHead(MultiLabelHead):
     """RoI pooling, region vectors and the two branches, with loss and detections.
 
     Args:
@@ -89,21 +85,19 @@ class WSDDNHead(TunedThresholds, BaseModule):
         max_detections: int = 100,
         init_cfg: dict | None = None,
     ):
-        super().__init__(init_cfg or dict(type='mmengine.Normal', layer='Linear', std=0.01))
-        for name, value in dict(threshold=threshold, nms_iou=nms_iou, dropout=dropout).items():
-            if not 0 <= value <= 1:
-                raise ValueError(f'head.{name} is {value}, expected a number in [0, 1]')
+        init_cfg = init_cfg or dict(type='mmengine.Normal', layer='Linear', std=0.01)
+        super().__init__(num_classes, threshold, init_cfg=init_cfg)
+        check_fraction('head.nms_iou', nms_iou)
+        check_fraction('head.dropout', dropout)
         if not 0 < clamp < 0.5:
             raise ValueError(f'head.clamp is {clamp}, expected a number above 0 and below 0.5')
         if not spatial_weight >= 0:
             raise ValueError(f'head.spatial_weight is {spatial_weight}, expected at least 0')
-        self.num_classes = num_classes
         self.in_channels = in_channels
         self.pool_size = pool_size
         self.prior = prior
         self.clamp = clamp
         self.spatial_weight = spatial_weight
-        self.threshold = threshold
         self.detection_options = dict(iou=nms_iou, min_score=min_score, top=max_detections)
         self.fcs = None
         if width is not None:
@@ -166,10 +160,7 @@ class WSDDNHead(TunedThresholds, BaseModule):
         counts = found.counts.tolist()
         split = [values.split(counts) for values in found[:3]]
         for sample, boxes, values, labels in zip(samples, *split, strict=True):
-            sample.set_field(boxes, 'regions')
-            sample.set_field(labels, 'region_labels')
-            sample.set_field(values, 'region_scores')
-            set_original_regions(sample)
+            set_instances(sample, boxes, labels, values)
         return samples
 
 
@@ -181,7 +172,7 @@ def _make_fcs(in_features: int, width: int, dropout: float, init_cfg: dict) -> S
 
 
 @MODELS.register_module()
-class WSDDN(ImageClassifier):
+class WSDDN(MultiLabelClassifier):
     """Weakly supervised detector over any backbone with a feature map.
 
     Every image comes with its proposals (``mmmlc.LoadProposals``) and is resized as a whole to one
@@ -198,6 +189,9 @@ class WSDDN(ImageClassifier):
         init_cfg: Initialisation.
     """
 
+    reads_proposals = True
+    mixed_images_lose = 'proposals'
+
     def __init__(
         self,
         backbone: dict,
@@ -208,15 +202,7 @@ class WSDDN(ImageClassifier):
         pretrained: str | None = None,
         init_cfg: dict | None = None,
     ):
-        if train_cfg is not None:
-            raise ValueError(
-                f'model.train_cfg is {train_cfg}, expected None: mixed images have no proposals'
-            )
-        if data_preprocessor is None or isinstance(data_preprocessor, dict):
-            # The parent would fill in an unscoped type, which other default scopes don't find.
-            default = dict(type='mmpretrain.ClsDataPreprocessor')
-            data_preprocessor = default | (data_preprocessor or {})
-        super().__init__(backbone, neck, head, pretrained, None, data_preprocessor, init_cfg)
+        super().__init__(backbone, head, neck, data_preprocessor, train_cfg, pretrained, init_cfg)
         divisor = getattr(self.data_preprocessor, 'pad_size_divisor', 1)
         if divisor != 1:
             raise ValueError(
@@ -268,9 +254,7 @@ class WSDDN(ImageClassifier):
         """Predict a batch.
 
         Returns:
-            The samples with ``pred_score`` (C,) in [0, 1], ``pred_label`` and the detections, best
-            first: ``regions`` (M, 4) x1, y1, x2, y2 in pixels of the input, ``regions_original`` in
-            those of the original image (left out, with a message, after a crop),
-            ``region_labels`` (M,) and ``region_scores`` (M,).
+            The samples with ``pred_score`` (C,) in [0, 1], ``pred_label`` and the M detections,
+            best first, in ``pred_instances``, see :mod:`mmmlc.models.instances`.
         """
         return self.head.predict(self.regions(inputs, data_samples), data_samples)

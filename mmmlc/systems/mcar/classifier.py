@@ -13,11 +13,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from mmpretrain.models import ImageClassifier
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from mmmlc.models.predictions import set_original_regions, set_predictions
+from mmmlc.models.base import MultiLabelClassifier
+from mmmlc.models.instances import set_instances
+from mmmlc.models.predictions import set_all, set_predictions
 from mmmlc.ops.checks import check_choice
 from mmmlc.registry import MODELS
 
@@ -25,12 +26,13 @@ from .regions import RULES, SELECTIONS, attention_boxes, crop_regions, select_cl
 
 
 class Streams(NamedTuple):
-    """Outputs of both streams; the last three are None without a local stream."""
+    """Outputs of both streams; all but the first are None without a local stream."""
 
     global_logits: Tensor  # (B, C)
     local_logits: Tensor | None = None  # (B, C), maximum over the regions (Eq. 3)
     boxes: Tensor | None = None  # (B, N, 4) x1, y1, x2, y2 in pixels of the input
     classes: Tensor | None = None  # (B, N) the class whose map each region comes from
+    region_logits: Tensor | None = None  # (B, N) of that class in that region
 
     def logits(self, stream: str) -> Tensor:
         """Logits (B, C) of ``'global'``, ``'local'`` or ``'fused'``, the maximum of both."""
@@ -43,7 +45,7 @@ class Streams(NamedTuple):
 
 
 @MODELS.register_module()
-class MCAR(ImageClassifier):
+class MCAR(MultiLabelClassifier):
     """Two-stream multi-label classifier over any backbone that returns a feature map.
 
     Args:
@@ -79,11 +81,7 @@ class MCAR(ImageClassifier):
         pretrained: str | None = None,
         init_cfg: dict | None = None,
     ):
-        if data_preprocessor is None or isinstance(data_preprocessor, dict):
-            # The parent would fill in an unscoped type, which other default scopes don't find.
-            default = dict(type='mmpretrain.ClsDataPreprocessor')
-            data_preprocessor = default | (data_preprocessor or {})
-        super().__init__(backbone, neck, head, pretrained, train_cfg, data_preprocessor, init_cfg)
+        super().__init__(backbone, head, neck, data_preprocessor, train_cfg, pretrained, init_cfg)
         if not isinstance(topn, int) or topn < 0:
             raise ValueError(f'model.topn is {topn!r}, expected an integer of at least 0')
         if not 0 <= tau < 1:
@@ -107,9 +105,9 @@ class MCAR(ImageClassifier):
             return Streams(global_logits)
         classes, boxes = self.find_regions(features, global_logits, tuple(images.shape[-2:]))
         crops = crop_regions(images, boxes)
-        logits = self.head(self.extract_feat(crops.flatten(0, 1)))
-        local_logits = logits.unflatten(0, crops.shape[:2]).amax(1)
-        return Streams(global_logits, local_logits, boxes, classes)
+        logits = self.head(self.extract_feat(crops.flatten(0, 1))).unflatten(0, crops.shape[:2])
+        own = logits.gather(2, classes[..., None])[..., 0]
+        return Streams(global_logits, logits.amax(1), boxes, classes, own)
 
     @torch.no_grad()
     def find_regions(
@@ -160,25 +158,18 @@ class MCAR(ImageClassifier):
 
         Returns:
             Samples with ``pred_score`` (C,) in [0, 1], ``pred_label``, ``global_score`` (C,) and,
-            where the local stream ran, ``local_score`` (C,), ``region_labels`` (N,), ``regions``
-            (N, 4) in pixels of the input and ``regions_original`` in those of the original image.
-            The last is left out, with a message, where the transforms left no record of the way
-            back (a crop).
+            where the local stream ran, ``local_score`` (C,) and ``pred_instances``, see
+            :mod:`mmmlc.models.instances`: the N regions, the class whose map each comes from, and
+            the local stream's score of that class in that region.
         """
         streams = self.streams(inputs, self.prediction != 'global')
         scores = streams.logits(self.prediction).float().sigmoid()
         samples = set_predictions(data_samples, scores, self.head.label_threshold)
-        _set_all(samples, 'global_score', streams.global_logits.float().sigmoid())
+        set_all(samples, global_score=streams.global_logits.float().sigmoid())
         if streams.local_logits is None:
             return samples
-        _set_all(samples, 'local_score', streams.local_logits.float().sigmoid())
-        _set_all(samples, 'regions', streams.boxes)
-        _set_all(samples, 'region_labels', streams.classes)
-        for sample in samples:
-            set_original_regions(sample)
+        set_all(samples, local_score=streams.local_logits.float().sigmoid())
+        scores = streams.region_logits.float().sigmoid()
+        for row in zip(samples, streams.boxes, streams.classes, scores, strict=True):
+            set_instances(*row)
         return samples
-
-
-def _set_all(samples: list[DataSample], name: str, values: Tensor) -> None:
-    for sample, value in zip(samples, values, strict=True):
-        sample.set_field(value, name)

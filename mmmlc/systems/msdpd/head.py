@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from mmengine.model import BaseModule
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
-from mmmlc.models.predictions import set_predictions, stack_targets
-from mmmlc.models.thresholds import TunedThresholds
+from mmmlc.models.base import MultiLabelHead
+from mmmlc.models.predictions import set_all, set_predictions, stack_targets
 from mmmlc.ops.checks import check_choice
 from mmmlc.registry import MODELS
 
@@ -26,7 +25,7 @@ from .task_driven import task_driven_objective
 
 
 @MODELS.register_module()
-class MsDPDHead(TunedThresholds, BaseModule):
+class MsDPDHead(MultiLabelHead):
     """Part detectors and a classifier per scale, a plain scale, and their fusion.
 
     For ``mmpretrain.ImageClassifier`` over a backbone or neck that returns several maps.
@@ -80,7 +79,9 @@ class MsDPDHead(TunedThresholds, BaseModule):
         threshold: float = 0.5,
         init_cfg: dict | None = None,
     ):
-        super().__init__(init_cfg or dict(type='mmengine.Normal', layer='Linear', std=0.01))
+        loss = loss or dict(type='mmmlc.MultiLabelBCELoss')
+        init_cfg = init_cfg or dict(type='mmengine.Normal', layer='Linear', std=0.01)
+        super().__init__(num_classes, threshold, loss, init_cfg)
         count = len(in_channels)
         ridges = [ridge] * count if isinstance(ridge, (int, float)) else [*ridge]
         self.indices = [*range(count)] if indices is None else [*indices]
@@ -109,7 +110,6 @@ class MsDPDHead(TunedThresholds, BaseModule):
         check_choice('head.prediction', prediction, ('fused', *self.scale_names))
         self.classifiers = nn.ModuleList(nn.Linear(width, num_classes) for width in widths)
         self.fusion = nn.Linear(sum(widths), num_classes)
-        self.num_classes = num_classes
         self.training_mode = training
         self.phi_steps = phi_steps
         self.phi_rate = phi_rate
@@ -117,8 +117,6 @@ class MsDPDHead(TunedThresholds, BaseModule):
         self.j3_weight = j3_weight
         self.instances = instances
         self.prediction = prediction
-        self.threshold = threshold
-        self.loss_module = MODELS.build(loss or dict(type='mmmlc.MultiLabelBCELoss'))
 
     def parts(self, features: tuple[Tensor, ...]) -> list[Parts]:
         """Part maps and pooled features of each scale with detectors."""
@@ -215,7 +213,5 @@ class MsDPDHead(TunedThresholds, BaseModule):
         found = self.scale_features(features, self.parts(features))
         scores = {name: x.float().sigmoid() for name, x in self.logits(found).items()}
         samples = set_predictions(samples, scores[self.prediction], self.label_threshold)
-        for name in self.scale_names:
-            for sample, score in zip(samples, scores[name], strict=True):
-                sample.set_field(score, f'{name}_score')
+        set_all(samples, **{f'{name}_score': scores[name] for name in self.scale_names})
         return samples

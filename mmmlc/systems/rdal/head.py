@@ -6,29 +6,35 @@ B: images, K: regions per image, C: classes, D: width of a region's feature.
 from __future__ import annotations
 
 import torch
-from mmengine.model import BaseModule
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
+from mmmlc.models.base import MultiLabelHead
+from mmmlc.models.instances import set_instances
 from mmmlc.models.predictions import (
+    have_labels,
     input_size,
-    set_original_regions,
+    set_all,
     set_predictions,
     stack_targets,
 )
-from mmmlc.models.thresholds import TunedThresholds
 from mmmlc.ops.boxes import clip_boxes, to_pixels
 from mmmlc.ops.checks import check_choice
 from mmmlc.registry import MODELS
 
 from .attention import matrix_boxes
+from .losses import EuclideanSoftmaxLoss, RegionConstraintLoss
 from .neck import AttentionRegions
+
+# Plain PyTorch until here.
+for _loss in (EuclideanSoftmaxLoss, RegionConstraintLoss):
+    MODELS.register_module(module=_loss)
 
 LOSSES = {'euclidean': 'mmmlc.EuclideanSoftmaxLoss', 'bce': 'mmmlc.MultiLabelBCELoss'}
 
 
 @MODELS.register_module()
-class RecurrentAttentionHead(TunedThresholds, BaseModule):
+class RecurrentAttentionHead(MultiLabelHead):
     """Category-wise maximum over :class:`RecurrentAttention`'s regions (Eq. 6), and the losses.
 
     The paper trains a softmax, whose values sum to 1 over the classes, and yet keeps labels with a
@@ -59,19 +65,14 @@ class RecurrentAttentionHead(TunedThresholds, BaseModule):
         threshold: float = 0.5,
         init_cfg: dict | None = None,
     ):
-        super().__init__(init_cfg)
-        check_choice('head.probability', probability, ('sigmoid', 'softmax'))
-        check_choice('head.feature', feature, ('hidden', 'sampled'))
-        if not 0 <= threshold <= 1:
-            raise ValueError(f'head.threshold is {threshold}, expected a number in [0, 1]')
         if isinstance(loss, str):
             check_choice('head.loss', loss, tuple(LOSSES))
             loss = dict(type=LOSSES[loss])
-        self.num_classes = num_classes
+        super().__init__(num_classes, threshold, loss, init_cfg)
+        check_choice('head.probability', probability, ('sigmoid', 'softmax'))
+        check_choice('head.feature', feature, ('hidden', 'sampled'))
         self.probability = probability
         self.feature = feature
-        self.threshold = threshold
-        self.loss_module = MODELS.build(loss)
         self.constraints = MODELS.build(constraints or dict(type='mmmlc.RegionConstraintLoss'))
 
     def forward(self, regions: AttentionRegions) -> Tensor:
@@ -106,23 +107,20 @@ class RecurrentAttentionHead(TunedThresholds, BaseModule):
 
         Returns:
             Samples with ``pred_score`` (C,) as ``probability`` says, ``pred_label`` and
-            ``softmax_score`` (C,). Where ``img_shape`` is known: ``regions`` (K, 4) x1, y1, x2, y2
-            in pixels of the input, clipped to the image, ``regions_original`` in those of the
-            original image (left out, with a message, after a crop), ``region_labels`` (K,), the
-            best class of each region, and ``region_scores`` (K,), its sigmoid there. Where all
-            samples have labels: ``image_loss``, the sum of the losses of this image alone.
+            ``softmax_score`` (C,). Where ``img_shape`` is known, ``pred_instances``, see
+            :mod:`mmmlc.models.instances`: the K regions in the order they were visited, clipped to
+            the image, the best class of each, and its sigmoid there. Where all samples have labels:
+            ``image_loss``, the sum of the losses of this image alone.
         """
         logits = self(regions)
         softmax = logits.softmax(-1)
         scores = softmax if self.probability == 'softmax' else logits.sigmoid()
         samples = set_predictions(samples, scores, self.label_threshold)
-        for sample, score in zip(samples, softmax, strict=True):
-            sample.set_field(score, 'softmax_score')
+        set_all(samples, softmax_score=softmax)
         if all('img_shape' in sample for sample in samples):
             self._set_regions(samples, regions)
-        if all('gt_label' in sample or 'gt_score' in sample for sample in samples):
-            for sample, loss in zip(samples, self._image_losses(regions, samples), strict=True):
-                sample.set_field(loss, 'image_loss')
+        if have_labels(samples):
+            set_all(samples, image_loss=self._image_losses(regions, samples))
         return samples
 
     @staticmethod
@@ -133,11 +131,8 @@ class RecurrentAttentionHead(TunedThresholds, BaseModule):
         boxes = clip_boxes(boxes, shapes[:, None])
         best = regions.scores.float().max(-1)
         rows = zip(samples, boxes, best.indices, best.values.sigmoid(), strict=True)
-        for sample, box, labels, scores in rows:
-            sample.set_field(box, 'regions')
-            sample.set_field(labels, 'region_labels')
-            sample.set_field(scores, 'region_scores')
-            set_original_regions(sample)
+        for row in rows:
+            set_instances(*row)
 
     def _image_losses(self, regions: AttentionRegions, samples: list[DataSample]) -> Tensor:
         """The loss of each image by itself, (B,)."""

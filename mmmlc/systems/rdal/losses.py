@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from mmmlc.registry import MODELS
-
 from .attention import anchor_constraint, euclidean_softmax, positive_constraint, scale_constraint
 
 
-@MODELS.register_module()
 class EuclideanSoftmaxLoss(nn.Module):
     """Squared distance of the softmax to the labels divided by their number (Eq. 7-8).
 
@@ -39,7 +36,6 @@ class EuclideanSoftmaxLoss(nn.Module):
         return self.weight * euclidean_softmax(logits, targets, valid).mean()
 
 
-@MODELS.register_module()
 class RegionConstraintLoss(nn.Module):
     """The constraints on the regions' matrices (Eq. 9-14), each with a switch and a weight.
 

@@ -6,10 +6,10 @@ B: images, K: regions per image, R: proposals per image.
 from __future__ import annotations
 
 import torch
-from mmpretrain.models import ImageClassifier
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
+from mmmlc.models.base import MultiLabelClassifier
 from mmmlc.models.predictions import input_size
 from mmmlc.ops.boxes import to_fractions, to_pixels
 from mmmlc.registry import MODELS
@@ -58,7 +58,7 @@ def proposal_matrices(samples: list[DataSample], num_regions: int) -> Tensor:
 
 
 @MODELS.register_module()
-class ProposalClassifier(ImageClassifier):
+class ProposalClassifier(MultiLabelClassifier):
     """A classifier whose :class:`RecurrentAttention` reads proposals, in the order of their scores.
 
     Everything else stays: the first look is at the whole image, the head is the same. The neck has
@@ -66,6 +66,9 @@ class ProposalClassifier(ImageClassifier):
 
     Arguments as of ``mmpretrain.ImageClassifier``.
     """
+
+    reads_proposals = True
+    mixed_images_lose = 'proposals'
 
     def loss(self, inputs: Tensor, data_samples: list[DataSample]) -> dict[str, Tensor]:
         """Losses of a training batch."""

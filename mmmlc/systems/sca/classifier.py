@@ -11,11 +11,11 @@ from __future__ import annotations
 import torch
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
-from mmpretrain.models import ImageClassifier
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from mmmlc.dependencies import require_mmdet
+from mmmlc.models.base import MultiLabelClassifier
 from mmmlc.registry import MODELS
 
 from .detection_parts import build_model
@@ -23,7 +23,7 @@ from .truth import true_boxes
 
 
 @MODELS.register_module()
-class SCADNN(ImageClassifier):
+class SCADNN(MultiLabelClassifier):
     """Object and context branch over a feature pyramid, trained with boxes.
 
     Args:
@@ -42,6 +42,8 @@ class SCADNN(ImageClassifier):
         ImportError: without mmdet or mmcv's compiled operators; says how to get them.
     """
 
+    mixed_images_lose = 'boxes'
+
     def __init__(
         self,
         backbone: dict,
@@ -55,15 +57,7 @@ class SCADNN(ImageClassifier):
         init_cfg: dict | None = None,
     ):
         require_mmdet()
-        if train_cfg is not None:
-            raise ValueError(
-                f'model.train_cfg is {train_cfg}, expected None: mixed images keep no boxes'
-            )
-        if data_preprocessor is None or isinstance(data_preprocessor, dict):
-            # The parent would fill in an unscoped type, which other default scopes don't find.
-            default = dict(type='mmpretrain.ClsDataPreprocessor')
-            data_preprocessor = default | (data_preprocessor or {})
-        super().__init__(backbone, neck, head, pretrained, None, data_preprocessor, init_cfg)
+        super().__init__(backbone, head, neck, data_preprocessor, train_cfg, pretrained, init_cfg)
         self.patch_generator = build_model(patch_generator)
         self.train_proposals = ConfigDict(patch_generator['test_cfg']) | (train_proposals or {})
 
@@ -103,12 +97,11 @@ class SCADNN(ImageClassifier):
 
         Returns:
             Samples with ``pred_score`` (C,) in [0, 1], ``pred_label``, ``object_score`` and
-            ``context_score`` (C,); the located objects, best first: ``regions`` (N, 4) x1, y1, x2,
-            y2 in pixels of the input, ``region_labels`` and ``region_scores`` (N,), ``contexts``
-            (N, 4), the context patch of each; ``patches`` (K, 4) as proposed, ``patch_boxes`` (K,
-            4) regressed and ``patch_scores`` (K,), confidences. ``regions_original`` and
-            ``contexts_original`` are in pixels of the original image; left out, with a message,
-            after a crop.
+            ``context_score`` (C,); the N located objects, best first, in ``pred_instances``, see
+            :mod:`mmmlc.models.instances`, with ``contexts`` and ``input_contexts`` (N, 4), the
+            context patch of each; and ``pred_patches``, the K patches: ``input_proposals`` (K, 4)
+            as proposed, ``input_bboxes`` (K, 4) regressed, both in pixels of the network's input,
+            and ``scores`` (K,), confidences.
         """
         return self.head.predict(self._keep(inputs, data_samples), data_samples)
 

@@ -10,14 +10,13 @@ import math
 from typing import NamedTuple
 
 import torch
-from mmengine.model import BaseModule
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from mmmlc.models.thresholds import TunedThresholds
+from mmmlc.models.base import MultiLabelHead
 from mmmlc.ops.boxes import clip_boxes
-from mmmlc.ops.checks import check_choice
+from mmmlc.ops.checks import check_choice, check_fraction
 from mmmlc.ops.nms import keep_proposals
 from mmmlc.registry import MODELS
 
@@ -80,7 +79,7 @@ def _dense(inputs: int, width: int) -> nn.Sequential:
 
 
 @MODELS.register_module()
-class SCAHead(TunedThresholds, BaseModule):
+class SCAHead(MultiLabelHead):
     """Location regressor, patch classifier and two label predictors on RoIAlign's features.
 
     The slides name the four and their losses; sizes and rules are ours, see ``docs/sca.md``.
@@ -132,22 +131,19 @@ class SCAHead(TunedThresholds, BaseModule):
         max_objects: int = 100,
         init_cfg: dict | None = None,
     ):
-        super().__init__(init_cfg)
+        super().__init__(num_classes, threshold, init_cfg=init_cfg)
         check_choice('head.branch', branch, BRANCHES)
-        fractions = dict(threshold=threshold, patch_nms_iou=patch_nms_iou, nms_iou=nms_iou)
-        for name, value in (fractions | dict(min_score=min_score)).items():
-            if not 0 <= value <= 1:
-                raise ValueError(f'head.{name} is {value}, expected a number in [0, 1]')
+        fractions = dict(patch_nms_iou=patch_nms_iou, nms_iou=nms_iou, min_score=min_score)
+        for name, value in fractions.items():
+            check_fraction(f'head.{name}', value)
         if not 0 < prior < 1:
             raise ValueError(f'head.prior is {prior}, expected a number above 0 and below 1')
         if not expansion >= 1:
             raise ValueError(f'head.expansion is {expansion}, expected a number of at least 1')
         if max_patches < 1:
             raise ValueError(f'head.max_patches is {max_patches}, expected at least 1')
-        self.num_classes = num_classes
         self.expansion = expansion
         self.branch = branch
-        self.threshold = threshold
         self.patch_nms_iou = patch_nms_iou
         self.max_patches = max_patches
         self.object_options = dict(iou=nms_iou, min_score=min_score, top=max_objects)

@@ -13,11 +13,12 @@ from mmengine.evaluator import BaseMetric
 from torch import Tensor
 from torchvision.ops import box_iou
 
+from mmmlc.aliases import new_fields
 from mmmlc.ops.boxes import to_pixels
 from mmmlc.registry import METRICS
 
-# Proposed patches, regressed boxes and true boxes, by what they are called in the samples.
-FIELDS = ('patches', 'patch_boxes', 'boxes', 'img_shape')
+# Proposed patches with their regressed boxes, and true boxes: what they are called in the samples.
+FIELDS = ('pred_patches', 'boxes', 'img_shape')
 
 
 @METRICS.register_module()
@@ -32,9 +33,10 @@ class PatchIoU(BaseMetric):
       patch of the image, before and after;
     - ``matched_patches``: how many patches the first two are the mean of.
 
-    Crowd boxes play no part. Samples have ``patches`` and ``patch_boxes`` (K, 4) in pixels of the
-    input, as :class:`SCADNN` writes them, ``boxes`` (M, 4) as fractions of the image,
-    ``img_shape`` and optionally ``box_crowd`` (M,). A patch given twice counts once.
+    Crowd boxes play no part. Samples have ``pred_patches`` with ``input_proposals`` and
+    ``input_bboxes`` (K, 4) in pixels of the input, as :class:`SCADNN` writes them, ``boxes`` (M, 4)
+    as fractions of the image, ``img_shape`` and optionally ``box_crowd`` (M,). A patch given twice
+    counts once.
 
     Args:
         iou: Least IoU of a patch with its box, above 0.
@@ -91,19 +93,22 @@ class PatchIoU(BaseMetric):
 
 def _read(sample: dict) -> tuple[Tensor, Tensor]:
     """Patches with their boxes (K, 8), each once, and true boxes (M, 4), in pixels."""
+    sample = new_fields(sample)
     where = sample.get('img_path', 'a sample')
     if missing := [key for key in FIELDS if key not in sample]:
         raise ValueError(
             f'{where} has no {", ".join(missing)}: PatchIoU needs a model that proposes patches '
             '(mmmlc.SCADNN), and a data set with boxes (with_boxes=True, mmmlc.PackInputs)'
         )
+    found = sample['pred_patches']
     patches, regressed, boxes = (
-        torch.as_tensor(sample[key]).detach().cpu().float() for key in FIELDS[:3]
+        torch.as_tensor(values).detach().cpu().float()
+        for values in (found['input_proposals'], found['input_bboxes'], sample['boxes'])
     )
     if patches.shape != regressed.shape or patches.shape[1:] != (4,):
         raise ValueError(
-            f'{where} has patches of shape {tuple(patches.shape)} and patch_boxes of shape '
-            f'{tuple(regressed.shape)}, expected (K, 4) both'
+            f'{where} has pred_patches with input_proposals of shape {tuple(patches.shape)} and '
+            f'input_bboxes of shape {tuple(regressed.shape)}, expected (K, 4) both'
         )
     crowd = torch.as_tensor(sample.get('box_crowd', torch.zeros(len(boxes)))).bool()
     true = to_pixels(boxes[~crowd], sample['img_shape'][:2])

@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from mmengine.structures import InstanceData
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from mmmlc.models.predictions import set_original_regions, set_predictions
-from mmmlc.ops.boxes import original_boxes
+from mmmlc.models.instances import set_instances
+from mmmlc.models.predictions import set_all, set_predictions
 from mmmlc.ops.nms import detect
 
 if TYPE_CHECKING:
@@ -45,28 +46,14 @@ def set_patches(
     counts = found.counts.tolist()
     images = torch.arange(len(samples)).repeat_interleave(torch.tensor(counts))
     images = images.to(found.boxes.device, non_blocking=True)
-    columns = dict(
-        regions=found.boxes,
-        region_scores=found.scores,
-        region_labels=found.labels,
-        contexts=kept.contexts[images, found.regions],
-    )
-    fields = {name: values.split(counts) for name, values in columns.items()}
-    fields |= scores | dict(
-        patches=kept.patches, patch_boxes=kept.boxes, patch_scores=kept.confidence
-    )
-    for name, rows in fields.items():
-        for sample, row in zip(samples, rows, strict=True):
-            sample.set_field(row, name)
-    for sample in samples:
-        _set_original(sample)
+    contexts = kept.contexts[images, found.regions]
+    columns = (found.boxes, found.labels, found.scores, contexts)
+    set_all(samples, **scores)
+    objects = zip(*(values.split(counts) for values in columns), strict=True)
+    patches = zip(kept.boxes, kept.patches, kept.confidence, strict=True)
+    for sample, (*located, context), patch in zip(samples, objects, patches, strict=True):
+        names = ('input_bboxes', 'input_proposals', 'scores')
+        fields = InstanceData(**dict(zip(names, patch, strict=True)))
+        sample.set_field(fields, 'pred_patches', dtype=InstanceData)
+        set_instances(sample, *located, input_contexts=context)
     return samples
-
-
-def _set_original(sample: DataSample) -> None:
-    if 'img_shape' not in sample:
-        return
-    set_original_regions(sample)
-    contexts = original_boxes(sample.contexts, sample)
-    if contexts is not None:
-        sample.set_field(contexts, 'contexts_original')

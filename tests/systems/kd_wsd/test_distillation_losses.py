@@ -206,7 +206,6 @@ def test_extreme_logits_are_finite():
 def test_adapter_initialisation():
     """Kaiming's for no activation: deviation 1 / sqrt(64)."""
     loss = RoIFeatureLoss(64, 200)
-    loss.init_weights()
     (adapter,) = loss.pairs.adapters
     assert adapter.weight.std().item() == pytest.approx(1 / 8, rel=0.05)
     assert not adapter.bias.any()

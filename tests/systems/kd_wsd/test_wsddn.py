@@ -14,6 +14,7 @@ from helpers import places
 from helpers.small_data import shrink, write_proposals
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from mmengine.structures import InstanceData
 from mmpretrain.models import VGG
 from mmpretrain.structures import DataSample
 from PIL import Image
@@ -393,18 +394,17 @@ def test_pictures_show_the_ten_best(monkeypatch):
     )
     sample = DataSample().set_pred_score(torch.rand(C)).set_pred_label([1])
     boxes = torch.rand(30, 4)
-    for key, value in dict(regions_original=boxes, region_labels=torch.arange(30) % C).items():
-        sample.set_field(value, key)
-    sample.set_field(torch.linspace(1, 0, 30), 'region_scores')
+    sample.pred_instances = found = InstanceData(bboxes=boxes, labels=torch.arange(30) % C)
+    found.scores = torch.linspace(1, 0, 30)
     regions.draw_prediction(Image.new('RGB', (400, 400)), sample, ['a', 'b', 'c', 'd'])
     ((shown, texts),) = drawn
     np.testing.assert_allclose(shown, boxes[:10].numpy(), rtol=1e-6)
     assert texts[0] == '1 a 1.00' and texts[9].startswith('10 b')
-    sample.set_field(torch.tensor([0.9, 0.006] + 28 * [0.004]), 'region_scores')
+    found.scores = torch.tensor([0.9, 0.006] + 28 * [0.004])
     regions.draw_prediction(Image.new('RGB', (400, 400)), sample, ['a', 'b', 'c', 'd'])
     np.testing.assert_allclose(drawn[1][0], boxes[:2].numpy(), rtol=1e-6)
     # Not best first: visited in this order, as RDAL's, and all shown.
-    sample.set_field(torch.tensor([0.004, 0.9] + 28 * [0.004]), 'region_scores')
+    found.scores = torch.tensor([0.004, 0.9] + 28 * [0.004])
     regions.draw_prediction(Image.new('RGB', (400, 400)), sample, ['a', 'b', 'c', 'd'])
     np.testing.assert_allclose(drawn[2][0], boxes[:10].numpy(), rtol=1e-6)
 

@@ -14,8 +14,10 @@ from mmmlc.systems.sca.patch_iou import PatchIoU
 def sample_of(patches, regressed, boxes, **fields) -> dict:
     """Everything in pixels of an input of 200 x 100."""
     sample = dict(img_path='a.jpg', img_shape=(100, 200))
-    rows = dict(patches=patches, patch_boxes=regressed)
-    sample |= {k: torch.as_tensor(v, dtype=torch.float32).reshape(-1, 4) for k, v in rows.items()}
+    rows = dict(input_proposals=patches, input_bboxes=regressed)
+    sample['pred_patches'] = {
+        k: torch.as_tensor(v, dtype=torch.float32).reshape(-1, 4) for k, v in rows.items()
+    }
     true = torch.as_tensor(boxes, dtype=torch.float32).reshape(-1, 4)
     return sample | dict(boxes=true / torch.tensor([200, 100, 200, 100])) | fields
 
@@ -72,10 +74,11 @@ def test_wrong_input():
     with pytest.raises(ValueError, match='iou is 0, expected a number above 0'):
         PatchIoU(iou=0)
     good = sample_of([(0, 0, 1, 1)], [(0, 0, 1, 1)], [(0, 0, 1, 1)])
-    for key in ('patches', 'boxes'):
+    for key in ('pred_patches', 'boxes'):
         with pytest.raises(ValueError, match=rf'a.jpg has no {key}: PatchIoU needs'):
             evaluate([{k: v for k, v in good.items() if k != key}])
-    with pytest.raises(ValueError, match=r'patches of shape \(1, 4\) and patch_boxes of'):
-        evaluate([good | dict(patch_boxes=torch.zeros(2, 4))])
+    good['pred_patches']['input_bboxes'] = torch.zeros(2, 4)
+    with pytest.raises(ValueError, match=r'input_proposals of shape \(1, 4\) and input_bboxes of'):
+        evaluate([good])
     with pytest.raises(ValueError, match='no box in 1 images'):
         evaluate([sample_of([(0, 0, 1, 1)], [(0, 0, 1, 1)], [])])

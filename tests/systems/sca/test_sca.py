@@ -324,7 +324,7 @@ def test_wrong_options(options, message):
 
 def test_batch_augmentations_are_refused():
     needs_mmdet()
-    with pytest.raises(ValueError, match='mixed images keep no boxes'):
+    with pytest.raises(ValueError, match='mixed images have no boxes'):
         MODELS.build(MODEL | dict(train_cfg=dict(augments=dict(type='Mixup', alpha=0.2))))
 
 

@@ -1,0 +1,8 @@
+# VOC 2012 at 448 x 448 with colour jitter, batches of 16.
+_base_ = ['./voc12.py', '../pipelines/jitter448.py']
+
+train_dataloader = dict(
+    batch_size=16,  # in total, shared by all processes
+    dataset=dict(pipeline=_base_.train_pipeline),
+)
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

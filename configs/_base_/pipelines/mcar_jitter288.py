@@ -1,0 +1,14 @@
+# As jitter448.py, at 288 x 288.
+resize = dict(type='mmpretrain.Resize', scale=(288, 288), backend='pillow')
+train_pipeline = [
+    dict(type='mmmlc.LoadImage'),
+    resize,
+    dict(type='mmmlc.RandomFlip', prob=0.5),
+    dict(type='mmpretrain.ColorJitter', brightness=0.3, contrast=0.3, saturation=0.3),
+    dict(type='mmmlc.PackInputs'),
+]
+test_pipeline = [
+    dict(type='mmmlc.LoadImage'),
+    resize,
+    dict(type='mmmlc.PackInputs'),
+]
