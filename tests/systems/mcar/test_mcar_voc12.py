@@ -5,10 +5,10 @@ from __future__ import annotations
 import runpy
 import sys
 import tarfile
-from pathlib import Path
 
 import numpy as np
 import torch
+from helpers.places import CONFIGS, TOOLS
 from helpers.small_data import write_dataset
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
@@ -16,8 +16,6 @@ from mmengine.registry import DATASETS, DefaultScope
 
 from mmmlc.datasets.voc import VOC
 from mmmlc.registry import MODELS
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def _let_images_matter(model: torch.nn.Module) -> None:
@@ -30,7 +28,7 @@ def _let_images_matter(model: torch.nn.Module) -> None:
 
 
 def test_the_tool_writes_the_files(tmp_path, monkeypatch):
-    path = ROOT / 'configs/mcar/mcar_mbv2_voc12.py'
+    path = CONFIGS / 'mcar/mcar_mbv2_voc12.py'
     cfg = Config.fromfile(path)
     write_dataset(tmp_path, cfg.test_dataloader.dataset, num_classes=20)
     for xml in (tmp_path / 'Annotations').iterdir():
@@ -50,7 +48,7 @@ def test_the_tool_writes_the_files(tmp_path, monkeypatch):
     words = [path, tmp_path / 'model.pth', '--out', tmp_path / 'out', '--work-dir', tmp_path / 'w']
     monkeypatch.setattr(sys, 'argv', ['test.py', *map(str, words), '--cfg-options', *options])
     monkeypatch.setenv('LOCAL_RANK', '0')
-    runpy.run_path(str(ROOT / 'tools/test.py'), run_name='__main__')
+    runpy.run_path(str(TOOLS / 'test.py'), run_name='__main__')
     columns = []
     for name in VOC.METAINFO['classes']:
         path = tmp_path / f'out/results/VOC2012/Main/comp1_cls_test_{name}.txt'
