@@ -14,9 +14,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers.places import ROOT
 from tiny_index import pack_installed, write_requirements, write_sdist, write_wheel
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'tools/install'))
+sys.path.insert(0, str(ROOT / 'tools/install'))
 import packages
 import steps
 
