@@ -11,7 +11,13 @@ import os
 
 from mmengine.config import DictAction
 
-from mmmlc.engine import RunOptions, build_runner, leave_processes, load_config
+from mmmlc.engine import (
+    RunOptions,
+    build_runner,
+    ending_in_a_sentence,
+    leave_processes,
+    load_config,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -67,7 +73,8 @@ def main() -> None:
         scale_rates=args.auto_scale_lr,
         sync_bn=args.sync_bn,
     )
-    build_runner(cfg, args.trust, options).train()
+    with ending_in_a_sentence():
+        build_runner(cfg, args.trust, options).train()
     leave_processes()
 
 

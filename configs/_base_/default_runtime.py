@@ -6,7 +6,8 @@ default_hooks = dict(
     logger=dict(type='mmengine.LoggerHook', interval=50),
     param_scheduler=dict(type='mmengine.ParamSchedulerHook'),
     # The last epoch is the result. Picking the best one would select on the test set.
-    checkpoint=dict(type='mmengine.CheckpointHook', interval=1, max_keep_ckpts=1),
+    checkpoint=dict(type='mmmlc.CheckpointHook', interval=1, max_keep_ckpts=1),
+    divergence=dict(type='mmmlc.DivergenceHook'),
     sampler_seed=dict(type='mmengine.DistSamplerSeedHook'),
 )
 custom_hooks = [dict(type='mmmlc.VocabularyHook')]

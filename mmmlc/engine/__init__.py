@@ -1,12 +1,15 @@
 """From a config to a run: preparation of the config, runner, checkpoints, general hooks."""
 
 from .checkpoints import load_checkpoint_file, save_checkpoint_file, use_strict_loaders
+from .ending import TrainingEndedError, ending_in_a_sentence
 from .launch import build_runner, leave_processes, load_config, load_network, load_weights
 from .prepare import RunOptions, prepare
 
 __all__ = [
     'RunOptions',
+    'TrainingEndedError',
     'build_runner',
+    'ending_in_a_sentence',
     'leave_processes',
     'load_checkpoint_file',
     'load_config',

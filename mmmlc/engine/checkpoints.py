@@ -8,7 +8,6 @@ code. The loaders here allow what training checkpoints contain and refuse everyt
 from __future__ import annotations
 
 import io
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +22,7 @@ from mmengine.runner import CheckpointLoader
 from mmmlc.safe_pickle import allowed, named
 
 from .addresses import PREFIXES, locate
+from .whole_files import write_whole
 
 _trusted = False  # what use_strict_loaders was told
 
@@ -48,7 +48,7 @@ def load_from_mmmlc(filename: str, map_location: Any = None) -> dict:
 
 
 def load_checkpoint_file(
-    path: str | Path, trust: bool | None = None, map_location: Any = 'cpu'
+    path: str | Path, trust: bool | None = None, map_location: Any = 'cpu', mmap: bool = False
 ) -> dict:
     """Load a checkpoint without executing anything that is pickled in it.
 
@@ -58,6 +58,7 @@ def load_checkpoint_file(
         trust: Unpickle in full, which runs code hidden in the file. None: as the tool's ``--trust``
             says, otherwise no.
         map_location: See ``torch.load``.
+        mmap: Leave the tensors of a file on the disk until they are used. For the new format only.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -66,7 +67,7 @@ def load_checkpoint_file(
     """
     path = str(path)
     trust = _trusted if trust is None else trust
-    checkpoint = _read(locate(path), path, trust, map_location)
+    checkpoint = _read(locate(path), path, trust, map_location=map_location, mmap=mmap)
     if not isinstance(checkpoint, dict):
         kind = type(checkpoint).__name__
         raise ValueError(f'{path} holds an object of type {kind}, expected a dict of weights')
@@ -77,22 +78,17 @@ def load_checkpoint_file(
 
 def save_checkpoint_file(checkpoint: dict, path: str | Path) -> None:
     """Save a checkpoint so that ``path`` never holds half a file, whatever interrupts it."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    try:
-        torch.save(checkpoint, part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    buffer = io.BytesIO()
+    torch.save(checkpoint, buffer)
+    write_whole(path, buffer.getbuffer())
 
 
-def _read(file: str | io.BytesIO, name: str, trust: bool, map_location: Any) -> Any:
+def _read(file: str | io.BytesIO, name: str, trust: bool, **options: Any) -> Any:
     try:
         if trust:
-            return torch.load(file, map_location=map_location, weights_only=False)
+            return torch.load(file, weights_only=False, **options)
         with allowed(_STATE):
-            return torch.load(file, map_location=map_location, weights_only=True)
+            return torch.load(file, weights_only=True, **options)
     except (PermissionError, IsADirectoryError, MemoryError, torch.cuda.OutOfMemoryError):
         raise
     except Exception as error:  # torch's readers raise anything on a damaged file

@@ -14,6 +14,8 @@ from mmmlc.dependencies import require_mmdet
 
 from .checkpoints import load_checkpoint_file, use_strict_loaders
 from .prepare import RunOptions, parts_of, prepare
+from .resume import choose_start
+from .takeover import TakeoverHook
 
 
 def load_config(
@@ -58,8 +60,14 @@ def build_runner(cfg: Config, trust: bool = False, options: RunOptions | None = 
         cfg: Of :func:`load_config`; :func:`mmmlc.engine.prepare.prepare` changes it in place.
         trust: Unpickle checkpoints in full. Code hidden in them then runs.
         options: What the command line asks for.
+
+    Raises:
+        ValueError: if the training is to be resumed and the checkpoint is damaged, or all of the
+            work directory are, see :func:`mmmlc.engine.resume.choose_start`.
     """
     use_strict_loaders(trust)
+    # Where a training begins that finds nothing to go on from.
+    begin_from = cfg.get('load_from') if options and options.resume == 'auto' else None
     # mmpretrain's ColorJitter calls mmcv rightly, and is warned in every worker all the same.
     warnings.filterwarnings('ignore', "Only use 'alpha' for pillow backend")
     prepare(cfg, options)
@@ -69,9 +77,11 @@ def build_runner(cfg: Config, trust: bool = False, options: RunOptions | None = 
     if processes and not torch.distributed.is_initialized():
         # The runner's own initialisation calls CUDA.
         torch.distributed.init_process_group('gloo')
-    if 'runner_type' in cfg:
-        return RUNNERS.build(cfg)
-    return Runner.from_cfg(cfg)
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    if cfg.get('resume'):
+        choose_start(runner, begin_from)
+        runner.register_hook(TakeoverHook())
+    return runner
 
 
 def leave_processes() -> None:

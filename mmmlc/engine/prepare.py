@@ -71,6 +71,7 @@ def prepare(cfg: Config, options: RunOptions | None = None) -> None:
     options = options or RunOptions()
     # First, as the tools' options: it is what the rest is about.
     _choose_start(cfg, options)
+    save_whole(cfg)
     if options.seed is not None:
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=options.seed)
     if not options.validate:
@@ -105,6 +106,18 @@ def _choose_start(cfg: Config, options: RunOptions) -> None:
         cfg.load_from = None if options.resume == 'auto' else options.resume
         if cfg.load_from and not os.path.isfile(cfg.load_from):
             raise FileNotFoundError(f'--resume {cfg.load_from}: no such checkpoint')
+
+
+def save_whole(cfg: Config) -> None:
+    """Let ``mmmlc.CheckpointHook`` save where mmengine's would, which can lose everything.
+
+    Another hook of that name in ``default_hooks`` is left alone.
+    """
+    hooks = cfg.get('default_hooks') or {}
+    hook = hooks.get('checkpoint', dict(type='CheckpointHook', interval=1))  # mmengine's default
+    if isinstance(hook, dict) and hook.get('type') in ('CheckpointHook', 'mmengine.CheckpointHook'):
+        cfg.default_hooks = dict(hooks, checkpoint=dict(hook, type='mmmlc.CheckpointHook'))
+        print_log('default_hooks.checkpoint.type=mmmlc.CheckpointHook, of the same options', 'current')
 
 
 def without_pretrained(model: dict) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmmlc.engine.checkpoints import load_checkpoint_file, save_checkpoint_file
+from mmmlc.engine.ending import stop_together
 from mmmlc.engine.launch import load_config
 from mmmlc.registry import HOOKS, MODELS
 
@@ -120,8 +122,13 @@ class TeacherHook(Hook):
 
     def _export(self, runner: Runner) -> None:
         savers = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
+        error: Exception | None = None
         if savers and dist.is_main_process():
-            export_students(Path(savers[0].out_dir))
+            try:
+                export_students(Path(savers[0].out_dir))
+            except Exception as caught:  # whatever it is, the others must not wait for this process
+                error = caught
+        stop_together(error)
 
 
 def _check_classes(path: str, meta: dict, expected: tuple[str, ...]) -> None:
@@ -142,7 +149,8 @@ def _check_classes(path: str, meta: dict, expected: tuple[str, ...]) -> None:
 def export_students(folder: Path) -> None:
     """Write ``student_X.pth`` beside each checkpoint ``X.pth`` of a Distiller in a folder.
 
-    Those that are up to date stay, those whose checkpoint is gone are removed.
+    Those that are up to date stay, those whose checkpoint is gone are removed, last, so that there
+    is a student at any time. A checkpoint without one is named in a warning.
     """
     for path in sorted(folder.glob('*.pth')):
         name = path.name.removeprefix('student_')
@@ -153,8 +161,12 @@ def export_students(folder: Path) -> None:
                 path.unlink()
             continue
         student = folder / f'student_{name}'
-        if not student.exists() or student.stat().st_mtime_ns < path.stat().st_mtime_ns:
+        if student.exists() and student.stat().st_mtime_ns >= path.stat().st_mtime_ns:
+            continue
+        try:
             export_student(path, student)
+        except ValueError as error:  # a resumed training has passed over it
+            print_log(f'no student of {path.name}: {error}', 'current', logging.WARNING)
 
 
 def export_student(path: Path, out: Path) -> None:
