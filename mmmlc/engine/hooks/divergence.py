@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from mmengine import dist
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from torch import Tensor
 
 from mmmlc.engine.ending import TrainingEndedError, stop_together
 from mmmlc.engine.tensors import describe_not_finite, not_finite
@@ -33,8 +35,8 @@ class DivergenceHook(Hook):
     (mmdet's ``CheckInvalidLossHook`` looks at every 50th loss, in each process by itself, and is
     an assertion without a text; checkpoints in between are saved.)
 
-    Before a validation in the course of a training the weights are looked at, too: otherwise an
-    image would be blamed for its scores.
+    In a validation in the course of a training the weights and the scores are looked at, too:
+    otherwise a metric would blame an image for its scores.
 
     Raises:
         TrainingEndedError: in all processes.
@@ -45,6 +47,7 @@ class DivergenceHook(Hook):
 
     def __init__(self) -> None:
         self._training = False
+        self._without_score: str | None = None  # an image
 
     def before_train(self, runner: Runner) -> None:
         """From here on validations belong to a training."""
@@ -69,17 +72,37 @@ class DivergenceHook(Hook):
 
     def before_val(self, runner: Runner) -> None:
         """Look at the weights."""
+        self._without_score = None
         if not self._training:
             return
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        names = not_finite(dict(model.named_parameters()))
-        text = (
-            f'The weights are not finite after iteration {runner.iter}: '
-            f'{describe_not_finite(names)}; {_last_good(runner)}'
-            if names
-            else None
-        )
-        stop_together(None if text is None else TrainingEndedError(text))
+        if names := not_finite(dict(model.named_parameters())):
+            what = f'The weights are not finite after iteration {runner.iter}'
+            text = f'{what}: {describe_not_finite(names)}. {_last_good(runner)}'
+            stop_together(TrainingEndedError(text))
+        stop_together(None)
+
+    def after_val_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Sequence[Any] | None = None,
+    ) -> None:
+        """Look at the scores; processes may differ in the number of batches, not in a last one."""
+        if not self._training:
+            return
+        for sample in outputs or ():
+            scores = sample.get('pred_score') if hasattr(sample, 'get') else None
+            if isinstance(scores, Tensor) and bool(scores.isnan().any()):
+                self._without_score = str(sample.get('img_path', '?'))
+        if batch_idx + 1 == len(runner.val_dataloader):
+            name = self._without_score
+            text = (
+                f'The scores are NaN after iteration {runner.iter}, as those of {name}: the '
+                f'training has diverged. {_last_good(runner)}'
+            )
+            stop_together(None if name is None else TrainingEndedError(text))
 
 
 def _losses(runner: Runner, outputs: dict) -> dict[str, float]:

@@ -150,7 +150,7 @@ def export_students(folder: Path) -> None:
     """Write ``student_X.pth`` beside each checkpoint ``X.pth`` of a Distiller in a folder.
 
     Those that are up to date stay, those whose checkpoint is gone are removed, last, so that there
-    is a student at any time. A checkpoint without one is named in a warning.
+    is a student at any time. A damaged checkpoint is named in a warning.
     """
     for path in sorted(folder.glob('*.pth')):
         name = path.name.removeprefix('student_')
@@ -164,14 +164,19 @@ def export_students(folder: Path) -> None:
         if student.exists() and student.stat().st_mtime_ns >= path.stat().st_mtime_ns:
             continue
         try:
-            export_student(path, student)
-        except ValueError as error:  # a resumed training has passed over it
-            print_log(f'no student of {path.name}: {error}', 'current', logging.WARNING)
+            checkpoint = load_checkpoint_file(path)
+        except ValueError as error:  # damaged: a resumed training has passed over it
+            print_log(f'no student exported: {error}', 'current', logging.WARNING)
+        else:
+            _write_student(checkpoint, path, student)
 
 
 def export_student(path: Path, out: Path) -> None:
     """Write the plain student of a Distiller's checkpoint; ValueError if it holds none."""
-    checkpoint = load_checkpoint_file(path)
+    _write_student(load_checkpoint_file(path), path, out)
+
+
+def _write_student(checkpoint: dict, path: Path, out: Path) -> None:
     weights = {
         key.removeprefix(PREFIX): value
         for key, value in checkpoint['state_dict'].items()
