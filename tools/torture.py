@@ -160,7 +160,10 @@ def trial(cfg: Config, folder: Path, writes: list[tuple[str, int]], limit: int) 
         return f'the training was not killed, its status is {status}'
     if in_child(lambda: resume_and_note(cfg, work_dir)):
         return 'it could not be resumed'
-    epoch, expected = json.loads((work_dir / 'resumed.json').read_text()), whole_epochs(writes, limit)
+    epoch, expected = (
+        json.loads((work_dir / 'resumed.json').read_text()),
+        whole_epochs(writes, limit),
+    )
     if epoch < expected:
         return f'it went on from epoch {epoch}, epoch {expected} was whole'
     if not (work_dir / f'epoch_{EPOCHS}.pth').is_file():
@@ -184,7 +187,11 @@ def all_writes(cfg: Config, folder: Path) -> list[tuple[str, int]]:
 
 def torture(config: Path, trials: int, seed: int, folder: Path) -> int:
     """Run the trials in a folder and print each; the number that failed."""
-    make = [sys.executable, str(Path(__file__).with_name('make_toy_scenes.py')), str(folder / 'data')]
+    make = [
+        sys.executable,
+        str(Path(__file__).with_name('make_toy_scenes.py')),
+        str(folder / 'data'),
+    ]
     subprocess.run([*make, '--train', '8', '--val', '4', '--workers', '1'], check=True)
     cfg = small_config(config, folder / 'data')
     writes = all_writes(cfg, folder)
@@ -197,7 +204,9 @@ def torture(config: Path, trials: int, seed: int, folder: Path) -> int:
         limit = generator.randint(first + 1, total)
         wrong = trial(cfg, folder, writes, limit)
         failed += bool(wrong)
-        print(f'{number + 1}: killed at byte {limit:,} of {total:,}: {wrong or "resumed"}', flush=True)
+        print(
+            f'{number + 1}: killed at byte {limit:,} of {total:,}: {wrong or "resumed"}', flush=True
+        )
     print(f'{trials - failed} of {trials} resumed')
     return failed
 

@@ -15,6 +15,10 @@ class TrainingEndedError(RuntimeError):
     """A training cannot go on; the text says why, and what is safe on the disk."""
 
 
+class RelayedError(TrainingEndedError):
+    """Another process has the error, and says it."""
+
+
 def stop_together(error: Exception | None) -> None:
     """Raise in every process if one of them has an error; every process has to call it.
 
@@ -32,26 +36,25 @@ def stop_together(error: Exception | None) -> None:
         raise error
     for rank, text in enumerate(texts):
         if text is not None:
-            raise TrainingEndedError(f'process {rank}: {text}')
+            raise RelayedError(f'process {rank}: {text}')
 
 
 @contextmanager
 def ending_in_a_sentence() -> Iterator[None]:
-    """For tools: what ends a training is printed without a traceback, once; exit status 1.
+    """For tools: what ends a training is printed without a traceback; the exit status is 1.
 
-    Also where the disk is full and something else than a checkpoint is written, as the log.
+    By the process that has the error, and by the first. Also where the disk is full and something
+    else than a checkpoint is written, as the log.
     """
     try:
         yield
+    except RelayedError as error:
+        sys.exit(str(error) if dist.is_main_process() else 1)
     except TrainingEndedError as error:
-        _leave(str(error))
+        sys.exit(str(error))
     except OSError as error:
         if error.errno not in FULL:
             raise
         if not isinstance(error, DiskFullError):
             error = DiskFullError(error, str(error.filename or 'a file of the run'))
-        _leave(str(error))
-
-
-def _leave(text: str) -> None:
-    sys.exit(text if dist.is_main_process() else 1)
+        sys.exit(str(error))

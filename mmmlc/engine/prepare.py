@@ -117,7 +117,9 @@ def save_whole(cfg: Config) -> None:
     hook = hooks.get('checkpoint', dict(type='CheckpointHook', interval=1))  # mmengine's default
     if isinstance(hook, dict) and hook.get('type') in ('CheckpointHook', 'mmengine.CheckpointHook'):
         cfg.default_hooks = dict(hooks, checkpoint=dict(hook, type='mmmlc.CheckpointHook'))
-        print_log('default_hooks.checkpoint.type=mmmlc.CheckpointHook, of the same options', 'current')
+        print_log(
+            'default_hooks.checkpoint.type=mmmlc.CheckpointHook, of the same options', 'current'
+        )
 
 
 def without_pretrained(model: dict) -> None:

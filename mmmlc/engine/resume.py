@@ -130,9 +130,9 @@ def choose_start(runner: Runner, begin_from: str | None) -> None:
         except (ValueError, OSError) as error:
             answer[1] = str(error)
     dist.broadcast_object_list(answer)
-    path, error = answer
-    if error is not None:
-        raise ValueError(error)
+    path, wrong = answer
+    if wrong is not None:
+        raise ValueError(wrong)
     runner._resume = path is not None
     runner._load_from = begin_from if path is None else path
 

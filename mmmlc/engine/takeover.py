@@ -18,10 +18,11 @@ from mmengine.runner import Runner
 
 from .config_text import differences, read_config_text
 from .records import images_or_none
-from .takeover_states import lengthen, optimizer_refusals, schedule_refusals, short
+from .takeover_states import lengthen, optimizer_refusals, schedule_refusals, schedulers, short
 
 # Where a run lies and starts, or settings that are compared by their effect.
-_NOT_NAMED = ('load_from', 'resume', 'launcher', 'auto_scale_lr', 'model_wrapper_cfg')
+_NOT_NAMED = {'load_from', 'resume', 'launcher', 'auto_scale_lr'}
+_NOT_NAMED |= {'model_wrapper_cfg', 'experiment_name'}
 _SHOWN = 20
 _ADVICE = (
     'Set these back to go on with that training; or begin one of its own from the weights: '
@@ -38,6 +39,9 @@ class TakeoverHook(Hook):
 
     priority = 'VERY_HIGH'
 
+    def __init__(self) -> None:
+        self._missed: list[int] = []  # steps of each schedule
+
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Refuse, or name what is taken over."""
         if not runner._resume:
@@ -50,9 +54,16 @@ class TakeoverHook(Hook):
                 f'--resume {runner._load_from}: the config does not go on with the training of '
                 f'this checkpoint.\n{lines}\n{advice}'
             )
-        lengthen(runner, checkpoint)
+        self._missed = lengthen(runner, checkpoint)
         for line in changes(runner, checkpoint):
             print_log(f'--resume: {line}', 'current')
+
+    def before_train(self, runner: Runner) -> None:
+        """Make up for the steps that schedules have missed."""
+        for scheduler, missed in zip(schedulers(runner), self._missed, strict=bool(self._missed)):
+            for _ in range(missed):
+                scheduler.step()
+        self._missed = []
 
 
 def refusals(runner: Runner, checkpoint: dict) -> Iterator[str]:
@@ -182,5 +193,3 @@ def _own_config(runner: Runner) -> dict | None:
 
 def _configs(runner: Runner, checkpoint: dict) -> tuple[dict | None, dict | None]:
     return _config(checkpoint['meta']), _own_config(runner)
-
-

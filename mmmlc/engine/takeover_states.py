@@ -1,7 +1,7 @@
 """Optimiser and schedules of a resumed training, compared by their states.
 
-mmengine takes the checkpoint's states over, so that another rate, other milestones or another end in
-the config would be ignored without a word.
+mmengine takes the checkpoint's states over, so that another rate, other milestones or another end
+in the config would be ignored without a word.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _PLAIN = ('MultiStep', 'Step', 'Exponential')
 _STEPS = ('end', 'total_steps', 'total_iters', 'milestones', 'step_size', 'T_max')
 # Of a parameter group: not settings, or how they are computed.
 _NO_SETTING = {'params', 'param_names', 'foreach', 'fused', 'capturable', 'differentiable'}
+
 
 def optimizer_refusals(
     runner: Runner, checkpoint: dict, configs: tuple[dict | None, dict | None]
@@ -79,7 +80,7 @@ def _group(old: dict, new: dict, same_type: bool) -> Iterator[str]:
 
 def schedule_refusals(runner: Runner, checkpoint: dict) -> Iterator[str]:
     """Settings of the schedules that the checkpoint's states would override, a line each."""
-    old, new = _scheduler_states(checkpoint), _schedulers(runner)
+    old, new = _scheduler_states(checkpoint), schedulers(runner)
     if len(old) != len(new):
         yield f'param_scheduler: {len(new)} schedules, the checkpoint has {len(old)}'
         return
@@ -106,11 +107,27 @@ def _is_ignored(key: str, state: dict, scheduler: Any) -> bool:
     return not (key == 'end' and (_is_plain(scheduler) or new < old))
 
 
-def lengthen(runner: Runner, checkpoint: dict) -> None:
-    """Let plain schedules go on to the new end of a training."""
-    for state, scheduler in zip(_scheduler_states(checkpoint), _schedulers(runner), strict=True):
-        if _is_plain(scheduler):
+def lengthen(runner: Runner, checkpoint: dict) -> list[int]:
+    """Let plain schedules go on to the new end of a training.
+
+    Returns:
+        For each schedule how many steps it has missed because it was at its old end: the last step
+        of a finished training. They are taken back here, to be made up for.
+    """
+    missed = []
+    for state, scheduler in zip(_scheduler_states(checkpoint), schedulers(runner), strict=True):
+        count = 0
+        if _is_plain(scheduler) and scheduler.end > state['end']:
+            count = max(0, state['_global_step'] - state['end'] + 1)
+            state['_global_step'] -= count
             state['end'] = scheduler.end
+        missed.append(count)
+    return missed
+
+
+def schedulers(runner: Runner) -> list[Any]:
+    """The schedules of a runner, of all its optimisers."""
+    return _flat(runner.param_schedulers or [])
 
 
 def _kind(config: dict | None, *keys: str) -> str | None:
@@ -122,10 +139,6 @@ def _kind(config: dict | None, *keys: str) -> str | None:
 
 def _scheduler_states(checkpoint: dict) -> list[dict]:
     return _flat(checkpoint.get('param_schedulers') or [])
-
-
-def _schedulers(runner: Runner) -> list[Any]:
-    return _flat(runner.param_schedulers or [])
 
 
 def _flat(schedules: Any) -> list[Any]:

@@ -132,7 +132,9 @@ def test_what_is_kept(tmp_path, rising):
     assert names(tmp_path / 'work') == kept
     assert (tmp_path / 'work/last_checkpoint').read_text() == str(tmp_path / 'work/epoch_4.pth')
     saved = load_checkpoint_file(tmp_path / 'work/epoch_4.pth')['message_hub']['runtime_info']
-    assert saved['keep_ckpt_ids'][-2:] == [3, 4] == list(runner.message_hub.get_info('keep_ckpt_ids'))
+    assert (
+        saved['keep_ckpt_ids'][-2:] == [3, 4] == list(runner.message_hub.get_info('keep_ckpt_ids'))
+    )
     assert saved['best_ckpt'] == str(tmp_path / 'work/best_mAP_epoch_4.pth')
     assert saved['best_score'] == 4
 
@@ -223,9 +225,9 @@ def test_a_limit_on_files(one_epoch, tmp_path):
 
 
 def test_a_log_on_a_full_disk_is_a_sentence_too(capsys):
-    with pytest.raises(SystemExit, match=r'/a/log\.txt cannot be written: .* MB are free'):
-        with ending_in_a_sentence():
-            raise OSError(errno.ENOSPC, 'No space left on device', '/a/log.txt')
+    sentence = r'/a/log\.txt cannot be written: .* MB are free'
+    with pytest.raises(SystemExit, match=sentence), ending_in_a_sentence():
+        raise OSError(errno.ENOSPC, 'No space left on device', '/a/log.txt')
     with pytest.raises(OSError, match='Permission'), ending_in_a_sentence():
         raise PermissionError(errno.EACCES, 'Permission denied', '/a/log.txt')
 
@@ -239,8 +241,10 @@ def test_no_process_is_left_waiting(one_epoch, tmp_path, monkeypatch):
     monkeypatch.setattr(LocalBackend, 'put', full)
     one_epoch.launcher = 'pytorch'
     errors = as_group(lambda rank: train(one_epoch, 'auto'), tmp_path)
-    assert errors[0].startswith(f'TrainingEndedError: {tmp_path}/work/epoch_2.pth cannot be written')
-    assert errors[1].startswith(f'TrainingEndedError: process 0: {tmp_path}/work/epoch_2.pth')
+    assert errors[0].startswith(
+        f'TrainingEndedError: {tmp_path}/work/epoch_2.pth cannot be written'
+    )
+    assert errors[1].startswith(f'RelayedError: process 0: {tmp_path}/work/epoch_2.pth')
     assert_first_is_good(tmp_path / 'work')
 
 

@@ -50,6 +50,7 @@ class CheckpointHook(PlainCheckpointHook):
         """Find the folder, and clear what a killed run has left in it."""
         super().before_train(runner)
         self._needed: int | None = None
+        self.keep_ckpt_ids: deque[int]  # made there if max_keep_ckpts is given
         # What a killed run did not get to remove; it goes with the next best checkpoint.
         self._superseded = self._best_files() if self.save_best else []
         if dist.is_main_process():
@@ -82,7 +83,7 @@ class CheckpointHook(PlainCheckpointHook):
         if names := not_finite(weights):
             raise TrainingEndedError(
                 f'The weights are not finite after iteration {checkpoint["meta"]["iter"]}: '
-                f'{describe_not_finite(names)}. They are not saved; {self.last_good(runner)}'
+                f'{describe_not_finite(names)}. They are not saved: {self.last_good(runner)}'
             )
 
     def last_good(self, runner: Runner) -> str:
@@ -106,7 +107,7 @@ class CheckpointHook(PlainCheckpointHook):
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
         kept: list[int] = []
         if self.max_keep_ckpts > 0:
-            kept = [i for i in self.keep_ckpt_ids if i != step] + [step]
+            kept = [*(i for i in list(self.keep_ckpt_ids) if i != step), step]
             # Those to be removed included: a run that is killed before it does so removes them when
             # it is resumed.
             runner.message_hub.update_info('keep_ckpt_ids', kept)

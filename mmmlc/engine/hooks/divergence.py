@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,7 +10,8 @@ from mmengine import dist
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from mmmlc.engine.ending import TrainingEndedError, stop_together
 from mmmlc.engine.tensors import describe_not_finite, not_finite
@@ -39,7 +39,7 @@ class DivergenceHook(Hook):
     otherwise a metric would blame an image for its scores.
 
     Raises:
-        TrainingEndedError: in all processes.
+        TrainingEndedError: in all processes, but for scores, which only some may have seen.
     """
 
     # Before checkpoints are saved, and before a schedule changes the learning rate.
@@ -47,7 +47,7 @@ class DivergenceHook(Hook):
 
     def __init__(self) -> None:
         self._training = False
-        self._without_score: str | None = None  # an image
+        self._watched: RemovableHandle | None = None
 
     def before_train(self, runner: Runner) -> None:
         """From here on validations belong to a training."""
@@ -71,38 +71,29 @@ class DivergenceHook(Hook):
             stop_together(None if text is None else TrainingEndedError(text))
 
     def before_val(self, runner: Runner) -> None:
-        """Look at the weights."""
-        self._without_score = None
+        """Look at the weights, and from here on at the scores."""
         if not self._training:
             return
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        error = None
         if names := not_finite(dict(model.named_parameters())):
             what = f'The weights are not finite after iteration {runner.iter}'
-            text = f'{what}: {describe_not_finite(names)}. {_last_good(runner)}'
-            stop_together(TrainingEndedError(text))
-        stop_together(None)
-
-    def after_val_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: Sequence[Any] | None = None,
-    ) -> None:
-        """Look at the scores; processes may differ in the number of batches, not in a last one."""
-        if not self._training:
-            return
-        for sample in outputs or ():
-            scores = sample.get('pred_score') if hasattr(sample, 'get') else None
-            if isinstance(scores, Tensor) and bool(scores.isnan().any()):
-                self._without_score = str(sample.get('img_path', '?'))
-        if batch_idx + 1 == len(runner.val_dataloader):
-            name = self._without_score
-            text = (
-                f'The scores are NaN after iteration {runner.iter}, as those of {name}: the '
-                f'training has diverged. {_last_good(runner)}'
+            error = TrainingEndedError(
+                f'{what}: {describe_not_finite(names)}. {_last_good(runner)}'
             )
-            stop_together(None if name is None else TrainingEndedError(text))
+        stop_together(error)
+
+        def look(module: nn.Module, inputs: Any, outputs: Any) -> None:
+            _check_scores(runner, outputs)
+
+        # Between the model and the metrics mmengine calls no hook.
+        self._watched = model.register_forward_hook(look)
+
+    def after_val(self, runner: Runner) -> None:
+        """The scores of other runs are not looked at."""
+        if self._watched is not None:
+            self._watched.remove()
+            self._watched = None
 
 
 def _losses(runner: Runner, outputs: dict) -> dict[str, float]:
@@ -115,6 +106,16 @@ def _losses(runner: Runner, outputs: dict) -> dict[str, float]:
     return found
 
 
+def _check_scores(runner: Runner, outputs: Any) -> None:
+    for sample in outputs if isinstance(outputs, list | tuple) else ():
+        scores = sample.get('pred_score') if hasattr(sample, 'get') else None
+        if isinstance(scores, Tensor) and bool(scores.isnan().any()):
+            raise TrainingEndedError(
+                f'The scores are NaN after iteration {runner.iter}, as those of '
+                f'{sample.get("img_path", "?")}: the training has diverged. {_last_good(runner)}'
+            )
+
+
 def _any_process(bad: bool) -> bool:
     if dist.get_world_size() == 1:
         return bad
@@ -125,7 +126,9 @@ def _any_process(bad: bool) -> bool:
 
 def _describe(runner: Runner, data_batch: Any, outputs: dict) -> str:
     losses = ', '.join(f'{name}={value:g}' for name, value in _losses(runner, outputs).items())
-    rates = sorted({f'{rate:g}' for rates in runner.optim_wrapper.get_lr().values() for rate in rates})
+    rates = sorted(
+        {f'{rate:g}' for rates in runner.optim_wrapper.get_lr().values() for rate in rates}
+    )
     where = f'iteration {runner.iter + 1} (epoch {runner.epoch + 1})'
     return (
         f'The loss is not finite in {where}: {losses}. Learning rate {", ".join(rates)}; images '
@@ -144,7 +147,7 @@ def _last_good(runner: Runner) -> str:
     savers = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
     text = savers[0].last_good(runner) if savers else 'checkpoints are not saved by mmmlc'
     return (
-        f'{text}. The same steps diverge again: clip the gradients '
-        "(optim_wrapper.clip_grad=dict(max_norm=10)), or train its weights anew with a lower rate "
+        f'{text[0].upper()}{text[1:]}. The same steps diverge again: clip the gradients '
+        '(optim_wrapper.clip_grad=dict(max_norm=10)), or train its weights anew with a lower rate '
         '(load_from, another --work-dir)'
     )
