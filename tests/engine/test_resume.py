@@ -266,7 +266,7 @@ REFUSED = {
     ),
     'milestones': (
         {'param_scheduler.milestones': [2]},
-        r'param_scheduler\[0\] \(MultiStepLR\): milestones is \[2\] epochs, the checkpoint .* \[1\]',
+        r'param_scheduler\[0\] \(MultiStepLR\): milestones is \[2\] epochs, the .* \[1\]',
     ),
     'gamma': (
         {'param_scheduler.gamma': 0.1},
