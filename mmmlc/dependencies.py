@@ -35,11 +35,9 @@ FORKS = {
     'mmdet': Fork('onedl-mmdetection', '3.5.1', '3.5.1', ('mmdet',)),
 }
 CORE = ('mmengine', 'mmcv', 'mmpretrain')
-OPENCV = (
-    'opencv-python',
-    'opencv-contrib-python',
-    'opencv-python-headless',
-    'opencv-contrib-python-headless',
+COMPILE_ADVICE = (
+    "Compile mmcv's operators, about 12 minutes on 2 cores, in a checkout of mmmlc:\n"
+    '    bash tools/install.sh --full           (--active: in the active environment)'
 )
 
 
@@ -73,38 +71,14 @@ def _known(import_name: str, version: str | None) -> bool:
 
 def _torch_problems() -> list[str]:
     torch, vision = installed_version('torch'), installed_version('torchvision')
+    both = f'torch=={TORCH_VERSION} torchvision=={torchvision_for(TORCH_VERSION)}'
     if not _known('torch', torch):
-        both = f'torch=={TORCH_VERSION} torchvision=={torchvision_for(TORCH_VERSION)}'
         return [f'torch is missing\n    {PIP} install {both}']
     if torch is not None and release(torch) < release(OLDEST_TORCH):
-        both = f'torch=={TORCH_VERSION} torchvision=={torchvision_for(TORCH_VERSION)}'
         return [f'torch {torch} is older than {OLDEST_TORCH}\n    {PIP} install {both}']
     if torch is not None and not _known('torchvision', vision):
         command = f'{PIP} install --no-deps torchvision=={torchvision_for(torch)}'
         return [f'torchvision is missing (this one suits torch {torch})\n    {command}']
-    return []
-
-
-def _fork_problems(import_name: str) -> list[str]:
-    fork = FORKS[import_name]
-    version = installed_version(fork.name)
-    wanted = f'{fork.name}=={fork.tested}'
-    for original in fork.originals:
-        if found := installed_version(original):
-            # Both fill the same folder: removing one breaks the other, hence the new install.
-            return [
-                f'{import_name} is the original distribution {original} {found}; mmmlc runs on its '
-                f'maintained fork {fork.name}, which has the same import name\n'
-                f'    {PIP} uninstall -y {original}\n'
-                f'    {_install(import_name, "--force-reinstall" if version else "")}'
-            ]
-    if not _known(import_name, version):
-        return [f'{import_name} is missing\n    {_install(import_name)}']
-    if version is not None and release(version) < release(fork.oldest):
-        return [
-            f'{fork.name} {version} is older than {fork.oldest}\n    {PIP} install {wanted}'
-            + (' (and compile its ops again, if you use them)' if import_name == 'mmcv' else '')
-        ]
     return []
 
 
@@ -116,14 +90,40 @@ def _install(import_name: str, option: str = '') -> str:
     return f'{PIP} install {wanted}' + (' "opencv-python<5"' if import_name == 'mmcv' else '')
 
 
+def _original_problems(import_name: str) -> list[str]:
+    fork = FORKS[import_name]
+    # Both fill the same folder: removing one breaks the other, hence the new install.
+    command = _install(import_name, '--force-reinstall' if installed_version(fork.name) else '')
+    return [
+        f'{import_name} is the original distribution {original} {found}; mmmlc runs on its '
+        f'maintained fork {fork.name}, which has the same import name\n'
+        f'    {PIP} uninstall -y {original}\n    {command}'
+        for original in fork.originals
+        if (found := installed_version(original))
+    ]
+
+
+def _fork_problems(import_name: str) -> list[str]:
+    if problems := _original_problems(import_name):
+        return problems
+    fork = FORKS[import_name]
+    version = installed_version(fork.name)
+    if not _known(import_name, version):
+        return [f'{import_name} is missing\n    {_install(import_name)}']
+    if version is not None and release(version) < release(fork.oldest):
+        wanted = f'{fork.name}=={fork.tested}'
+        return [f'{fork.name} {version} is older than {fork.oldest}\n    {PIP} install {wanted}']
+    return []
+
+
 def core_problems() -> list[str]:
     """One text per missing or wrong package, each with its command; empty if all is well."""
     return _torch_problems() + [text for name in CORE for text in _fork_problems(name)]
 
 
-def original_distributions() -> list[str]:
-    """Installed originals that stand in the way of the forks."""
-    return [name for fork in FORKS.values() for name in fork.originals if installed_version(name)]
+def original_problems() -> list[str]:
+    """One text per installed original, whose folder its fork can't share."""
+    return [text for name in FORKS for text in _original_problems(name)]
 
 
 def _refuse(what: str, problems: list[str]) -> None:
@@ -132,47 +132,38 @@ def _refuse(what: str, problems: list[str]) -> None:
     raise ImportError('\n'.join(lines))
 
 
+def _refuse_missing(what: str, modules: dict[str, str]) -> None:
+    """Refuse if modules are missing; given by name, with the distributions that bring them."""
+    missing = [name for module, name in modules.items() if not _known(module, None)]
+    if missing:
+        command = f'{PIP} install {" ".join(missing)}'
+        _refuse(what, [f'{", ".join(missing)} missing\n    {command}'])
+
+
 def require_core() -> None:
     """Raise ImportError unless torch, torchvision and the OpenMMLab forks are there."""
     if problems := core_problems():
         _refuse('mmmlc', problems)
 
 
-def require_mmcv_ops() -> None:
-    """Raise ImportError unless mmcv's compiled ops can be loaded."""
-    try:
-        importlib.import_module('torch')  # its libraries must be loaded before the ops
-        importlib.import_module('mmcv._ext')
-    except ModuleNotFoundError as error:
-        reason = 'mmcv has no compiled ops: a plain `pip install onedl-mmcv` leaves them out'
-        raise ImportError(f'{reason}\n{_compile_advice()}') from error
-    except ImportError as error:
-        reason = f"mmcv's ops were compiled for another torch or Python ({error})"
-        raise ImportError(f'{reason}\n{_compile_advice()}') from error
-
-
-def _compile_advice() -> str:
-    wanted = f'onedl-mmcv=={FORKS["mmcv"].tested}'
-    return (
-        'Compile them, about 12 minutes on 2 cores, in a checkout of mmmlc:\n'
-        '    bash tools/install.sh --full           (--active: in the active environment)\n'
-        'or by hand:\n'
-        f'    {PIP} install "setuptools>=77,<81" wheel packaging ninja psutil\n'
-        f'    {PIP} install --no-build-isolation --no-cache-dir --no-deps --force-reinstall '
-        f'{wanted}'
-    )
-
-
 def require_mmdet() -> None:
-    """Raise ImportError unless mmdet (the fork) and what it needs are there."""
-    if problems := _fork_problems('mmdet'):
+    """Raise ImportError unless mmdet (the fork) and what it needs are there.
+
+    mmcv's operators may be compiled ones or those of :mod:`mmmlc.mmcv_ops`.
+    """
+    if problems := core_problems() + _fork_problems('mmdet'):
         _refuse('Detection', problems)
     needed = ('six', 'shapely', 'terminaltables', 'scipy', 'tqdm', 'pycocotools')
-    missing = [name for name in needed if importlib.util.find_spec(name) is None]
-    if missing:
-        names = ' '.join(missing)
-        _refuse('mmdet', [f'{", ".join(missing)} missing\n    {PIP} install {names}'])
-    require_mmcv_ops()
+    _refuse_missing('mmdet', {name: name for name in needed})
+    try:
+        importlib.import_module('torch')  # its libraries must be loaded before compiled operators
+        importlib.import_module('mmcv._ext')
+    except ImportError as error:
+        raise ImportError(
+            f"mmcv's operators do not load, perhaps compiled for another torch or Python: {error}\n"
+            'Remove them (mmmlc then uses those of torchvision):\n'
+            f'    {_install("mmcv", "--force-reinstall")}\n{COMPILE_ADVICE}'
+        ) from error
 
 
 def require_ximgproc() -> None:
@@ -191,18 +182,13 @@ def require_ximgproc() -> None:
             f'    apt-get install libgl1 libglib2.0-0\nor\n    {again} {headless}'
         ) from error
     if not hasattr(getattr(cv2, 'ximgproc', None), 'createEdgeBoxes'):
-        found = [f'{name} {version}' for name in OPENCV if (version := installed_version(name))]
         raise ImportError(
-            f'cv2 has no ximgproc (installed: {", ".join(found) or "no OpenCV from PyPI"}): the '
-            'OpenCV packages share one folder, and contrib must be the last to write into it\n'
-            f'    {PIP} install opencv-python=={OPENCV_VERSION}\n    {again} {contrib}'
+            'cv2 has no ximgproc: the OpenCV packages share one folder, and contrib must be the '
+            f'last to write into it\n    {PIP} install opencv-python=={OPENCV_VERSION}\n'
+            f'    {again} {contrib}'
         )
 
 
 def require_svm() -> None:
     """Raise ImportError unless scikit-learn (linear SVMs) and joblib are there."""
-    known = {'scikit-learn': 'sklearn', 'joblib': 'joblib'}
-    missing = [d for d, module in known.items() if not _known(module, installed_version(d))]
-    if missing:
-        problem = f'{" and ".join(missing)} missing\n    {PIP} install scikit-learn joblib'
-        _refuse('SVM training', [problem])
+    _refuse_missing('SVM training', {'sklearn': 'scikit-learn', 'joblib': 'joblib'})

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs everything (tools/install.sh --full), runs the linter and all tests.
+# Installs what the tests need (tools/install.sh --tests), runs the checks of the code and all tests.
 set -euo pipefail
 
 usage() {
@@ -10,6 +10,12 @@ usage: bash tools/run_tests.sh [--active | --venv DIR] [PYTEST ARGUMENTS...]
   everything else        goes to pytest: bash tools/run_tests.sh -x -k mcar
 EOF
 }
+
+# Modules that Python runs before the tests, one a line.
+checks=(
+  'ruff check .'
+  'mypy mmmlc'
+)
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 where=() pytest=()
@@ -23,16 +29,18 @@ while (($#)); do
   (($# == 0)) || shift
 done
 
-bash "$root/tools/install.sh" --full ${where[@]+"${where[@]}"}
+bash "$root/tools/install.sh" --tests ${where[@]+"${where[@]}"}
 python=$(bash "$root/tools/install.sh" --print-python ${where[@]+"${where[@]}"})
 cd "$root"
 # Before site-packages: an environment shared by several checkouts tests the one it is called from.
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 # glibc: keep freed memory instead of mapping large tensors anew on every call.
 export MALLOC_MMAP_MAX_="${MALLOC_MMAP_MAX_:-0}" MALLOC_TRIM_THRESHOLD_="${MALLOC_TRIM_THRESHOLD_:-100000000000}"
-lint=0 tests=0
-"$python" -m ruff check . || lint=$?
-((lint == 0)) || printf 'run_tests.sh: ruff found the problems above\n' >&2
+failed=0 tests=0
+for check in "${checks[@]}"; do
+  read -ra words <<<"$check"
+  "$python" -m "${words[@]}" || { failed=$? && printf 'run_tests.sh: failed: %s\n' "$check" >&2; }
+done
 "$python" -m pytest ${pytest[@]+"${pytest[@]}"} || tests=$?
 ((tests == 0)) || exit "$tests"
-exit "$lint"
+exit "$failed"

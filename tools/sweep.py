@@ -10,22 +10,17 @@ Stopped or killed, the same command goes on with what is missing. See docs/sweep
 from __future__ import annotations
 
 import argparse
+import shlex
 import signal
 import statistics
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
-from rich.table import Table
-from rich.text import Text
-
-from mmmlc.apis.sweep import command_line, run_jobs
-from mmmlc.apis.sweep_file import Sweep, read_sweep
-from mmmlc.apis.sweep_plan import Job, plan, with_needs
-from mmmlc.apis.sweep_report import lost_results, write_report
+from sweeps.jobs import command_line, run_jobs
+from sweeps.plan import Job, plan, with_needs
+from sweeps.report import lost_results, results_of, write_report
+from sweeps.sweep_file import Sweep, read_sweep
 
 
 def parse_args() -> argparse.Namespace:
@@ -52,79 +47,59 @@ def seconds_of(job: Job, finished: Sequence[Job]) -> float | None:
     return statistics.fmean(other.record()['seconds'] for other in alike) if alike else None
 
 
-class TimeLeft(ProgressColumn):
-    """Expected time of the jobs that are left, less what has passed since the last update."""
+class Progress:
+    """A line per job that starts or ends, with what is left and the time expected for it."""
 
-    def render(self, task) -> Text:
-        """Seconds as minutes; a question mark before the first job has finished."""
-        left, since = task.fields['left'], task.fields['since']
-        if left is None:
-            return Text('time left ?')
-        left = max(0, left - (time.time() - since))
-        return Text(f'{left / 60:.0f} min left' if left > 90 else f'{left:.0f} s left')
-
-
-class Display:
-    """A line per finished job, and a bar with the time left below."""
-
-    def __init__(self, jobs: Sequence[Job], progress: Progress) -> None:
+    def __init__(self, jobs: Sequence[Job]) -> None:
         self.finished = [job for job in jobs if job.record() is not None]
         self.due = [job for job in jobs if job not in self.finished]
-        self.progress = progress
-        self.task = progress.add_task(
-            '', total=len(jobs), completed=len(self.finished), left=0, since=0
-        )
 
     def start(self, job: Job, note: str) -> None:
         """A job starts."""
-        if note:
-            self.progress.console.print(f'{job.name}: {note}; it runs again', markup=False)
         expected = [seconds_of(other, self.finished) for other in self.due]
-        left = None if None in expected else sum(expected)
-        self.progress.update(self.task, description=job.name, left=left, since=time.time())
+        left = '?' if None in expected else f'{sum(expected) / 60:.1f} min'
+        again = f' again, as {note}' if note else ''
+        print(f'{job.name}: runs{again} ({len(self.due)} left: {left})', flush=True)
 
     def end(self, job: Job, result: str) -> None:
         """A job ended, one way or the other."""
         self.due.remove(job)
         if job.record() is not None:
             self.finished.append(job)
-        self.progress.advance(self.task)
-        self.progress.console.print(f'{job.name}: {result}', markup=False)
+        print(f'{job.name}: {result}', flush=True)
 
 
-def show_states(jobs: Sequence[Job], console: Console) -> None:
+def show_states(jobs: Sequence[Job]) -> None:
     """Print what is finished and what is due."""
-    table = Table('run', 'seed', 'job', 'state', 'seconds')
+    width = max(len(job.name) for job in jobs)
     for job in jobs:
         record = job.record()
-        seconds = f'{record["seconds"]:.0f}' if record else ''
-        table.add_row(job.run.name, str(job.seed), job.kind, job.state(), seconds)
-    console.print(table)
+        seconds = f'{record["seconds"]:.0f} s' if record else ''
+        print(f'{job.name:{width}}  {job.state():8}  {seconds}'.rstrip())
 
 
-def run(jobs: Sequence[Job], root: Path, console: Console) -> bool:
+def run(jobs: Sequence[Job], root: Path) -> bool:
     """Run what is due and say what went wrong; returns whether all is finished."""
-    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeLeft())
-    with Progress(*columns, console=console) as progress:
-        display = Display(jobs, progress)
-        outcome = run_jobs(jobs, root, display.start, display.end)
+    progress = Progress(jobs)
+    outcome = run_jobs(jobs, root, progress.start, progress.end)
     for message in [*outcome.blocked, *outcome.busy, *outcome.failed]:
-        console.print(f'\n{message}', markup=False, highlight=False, soft_wrap=True)
+        print(f'\n{message}')
     return outcome.complete
 
 
-def report(sweep: Sweep, jobs: Sequence[Job], root: Path, overwrite: bool) -> list[str]:
-    """Write the tables, elsewhere if results in those that are there would be lost; what to say."""
-    lost = [] if overwrite else lost_results(sweep, jobs)
-    folder = root / 'work_dirs/sweeps' / sweep.name if lost else None
-    lines = [f'wrote {path}' for path in write_report(sweep, jobs, folder)]
+def report(sweep: Sweep, jobs: Sequence[Job], root: Path, overwrite: bool) -> None:
+    """Write the tables, elsewhere if results in those that are there would be lost."""
+    results = results_of(sweep, jobs)
+    lost = [] if overwrite else lost_results(sweep, results)
+    folder = root / 'work_dirs/sweeps' / sweep.name if lost else sweep.path.parent
+    for path in write_report(sweep, results, folder):
+        print(f'wrote {path}')
     if lost:
-        lines.append(
+        print(
             f'kept {sweep.path.with_suffix(".md")} and .json: they have results that '
             f'{root}/work_dirs lacks ({", ".join(lost[:3])}{", ..." if len(lost) > 3 else ""}); '
             '--overwrite replaces them'
         )
-    return lines
 
 
 def main() -> None:
@@ -132,7 +107,7 @@ def main() -> None:
     args = parse_args()
     # As for Ctrl-C: end the command that runs, then ourselves.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    console, root = Console(), Path.cwd()
+    root = Path.cwd()
     try:
         sweep = read_sweep(args.sweep)
         every = plan(sweep, root)
@@ -140,22 +115,20 @@ def main() -> None:
     except (ValueError, FileNotFoundError) as error:
         sys.exit(str(error))
     if args.list:
-        return show_states(jobs, console)
+        return show_states(jobs)
     if args.dry_run:
         for job in jobs:
             if job.record() is None:
-                print(command_line(job))
+                print(shlex.join(command_line(job, missing='CHECKPOINT')))
         return None
     try:
-        complete = args.report or run(jobs, root, console)
+        complete = args.report or run(jobs, root)
     except KeyboardInterrupt:
         sys.exit('interrupted; the same command goes on with what is missing')
     try:
-        lines = report(sweep, every, root, args.overwrite)
+        report(sweep, every, root, args.overwrite)
     except ValueError as error:
         sys.exit(str(error))
-    for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
     sys.exit(0 if complete else 1)
 
 
