@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
+from mmmlc.datasets.transforms import loader_of
 from mmmlc.engine.launch import build_runner, load_config, load_network
 from mmmlc.systems.msdpd.mine import mine_parts
 from mmmlc.systems.msdpd.mined_file import load_mined
@@ -59,7 +60,9 @@ def main() -> None:
     )
     if args.pictures:
         classes = loader.dataset.metainfo['classes']
-        for path in write_part_pictures(args.pictures, *load_mined(args.out), classes):
+        load = loader_of(loader.dataset).picture
+        mined = load_mined(args.out)
+        for path in write_part_pictures(args.pictures, *mined, classes, load=load):
             print(path)
 
 
