@@ -143,10 +143,9 @@ def write_report(report: DataReport, out_dir: str | Path, sheet: int = 36) -> li
         report: what was found.
         out_dir: Folder of ``summary.json``, ``problems.csv``, ``labels.{csv,png}``, and for each
             split ``cooccurrence_<split>.{csv,png}`` and ``contact_<split>.jpg``. The CSV is a
-            matrix
-            of all classes up to 300 of them, and above a list of the pairs that occur, the most
-            frequent first: two classes, images with both. Plots show a part of many classes, as
-            their titles say.
+            matrix of all classes up to 300 of them, and above a list of the pairs that occur, the
+            most frequent first: two classes, images with both. Plots show a part of many classes,
+            as their titles say.
         sheet: images on a contact sheet.
 
     Returns:
