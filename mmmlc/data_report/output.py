@@ -193,8 +193,8 @@ def _write_pairs(split: Split, counts: LabelCounts, out_dir: Path) -> list[Path]
         _write_csv(table, [['class', *names], *([name, *row] for name, row in matrix)])
     else:
         order = np.argsort(-counts.together, kind='stable')
-        pairs = zip(counts.pairs[order].tolist(), counts.together[order].tolist(), strict=True)
-        rows = ((names[one], names[other], images) for (one, other), images in pairs)
+        columns = (*counts.pairs[order].T.tolist(), counts.together[order].tolist())
+        rows = ((names[a], names[b], images) for a, b, images in zip(*columns, strict=True))
         _write_csv(table, chain([('class', 'other class', 'images')], rows))
     if not counts.positive.any():
         return [table]

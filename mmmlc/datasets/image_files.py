@@ -13,7 +13,7 @@ from PIL import Image, ImageFile, TiffImagePlugin
 
 MAX_BYTES = 2_000_000_000
 # Only these are ever tried: other readers of Pillow start programs (Ghostscript for PostScript).
-FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'GIF', 'TIFF', 'PPM', 'JPEG2000', 'AVIF')
+FORMATS: tuple[str, ...] = ('JPEG', 'PNG', 'WEBP', 'BMP', 'GIF', 'TIFF', 'PPM', 'JPEG2000', 'AVIF')
 _PREFIX = 16  # bytes that tell the formats apart
 _LONG = 1 << 20  # bytes that are not read before the format is known
 _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
@@ -117,7 +117,8 @@ def identify(prefix: bytes) -> str:
         'GIF'
     """
     for name in FORMATS:
-        accepted = Image.OPEN[name][1](prefix[:_PREFIX])
+        accept = Image.OPEN[name][1]
+        accepted = accept is not None and accept(prefix[:_PREFIX])
         if isinstance(accepted, str):
             raise BrokenImageError(f'{name}: {accepted}')
         if accepted:
@@ -156,4 +157,6 @@ def _tiff_kind(content: bytes) -> str:
     bits, form = tags.get(_BITS, (1,)), tags.get(_SAMPLE_FORMAT, (1,))
     names = {1: 'unsigned', 2: 'signed', 3: 'float'}
     form_name = names.get(form[0], f'sample format {form[0]}')
-    return f'{len(bits)} channels of {bits[0]} bits, {form_name}, photometric {tags.get(262)}'
+    return (
+        f'{len(bits)} channels of {bits[0]} bits, {form_name}, photometric {tags.get(_PHOTOMETRIC)}'
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 from PIL import Image, ImageCms
 
@@ -44,9 +46,10 @@ def to_eight_bits(image: Image.Image, stored: str = '') -> Image.Image:
     if mode in WITH_ALPHA or 'transparency' in image.info:
         return _on_white(image)
     if mode == 'LAB':
-        return ImageCms.profileToProfile(
-            image, ImageCms.createProfile('LAB'), ImageCms.createProfile('sRGB'), outputMode='RGB'
-        )
+        profiles = ImageCms.createProfile('LAB'), ImageCms.createProfile('sRGB')
+        converted = ImageCms.profileToProfile(image, *profiles, outputMode='RGB')
+        # None is returned only where an image is converted in place.
+        return cast('Image.Image', converted)
     if mode in _DIRECT:
         return image.convert(_DIRECT[mode])
     raise ValueError(f'images of mode {mode} are not supported, convert them to 8-bit grey or RGB')

@@ -51,9 +51,10 @@ class LoadImage(mmcv_t.LoadImageFromFile):
         color_type: ``'color'``, ``'grayscale'`` or ``'unchanged'``, see
             :func:`~mmmlc.datasets.decoding.decode`; the first two honour the EXIF orientation
             unless they end in ``'_ignore_orientation'``.
-        imdecode_backend: ``'pillow'`` or ``'cv2'``: OpenCV for JPEG in grey or RGB, Pillow for all
-            else. The two contain the same JPEG library, and gave the same pixels in all our tests;
-            OpenCV makes grey of colour from the file's luma, Pillow from RGB.
+        imdecode_backend: ``'pillow'``, or ``'cv2'`` for JPEG in grey or RGB by OpenCV and all else
+            by Pillow. The two contain the same JPEG library and gave the same pixels in all our
+            tests, but grey of a colour JPEG is the file's luma in OpenCV, and computed from RGB in
+            Pillow: it may differ by 2.
         max_pixels: larger images are refused before they are decoded.
         max_bytes: larger files are refused before they are read.
         boxes_on: what the annotated boxes lie on where the size cannot tell: ``'stored'``, the file
