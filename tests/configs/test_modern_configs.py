@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.places import ROOT
 from helpers.small_data import write_for
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
@@ -15,7 +16,7 @@ from mmmlc.engine.checkpoints import load_checkpoint_file
 from mmmlc.engine.launch import build_runner, load_config, load_weights
 from mmmlc.registry import MODELS
 
-FOLDER = Path(__file__).resolve().parents[1] / 'configs/modern'
+FOLDER = ROOT / 'configs/modern'
 CONFIGS = sorted(FOLDER.glob('*.py'))
 STEPS = [path for path in CONFIGS if path.stem.startswith('modern')]  # one of each backbone
 SIDE = 56  # patches of 14 fit, and of 8 in place of 16

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.small_data import write_proposals
+from helpers.places import ROOT
+from helpers.small_data import shrink, write_proposals
 from mmengine.config import Config
-from test_configs import shrink
 
 from mmmlc.engine.launch import build_runner, load_config
 from mmmlc.evaluation.validation_loss import ValidationLoss
 
-CONFIGS = Path(__file__).resolve().parents[1] / 'configs/rdal'
+CONFIGS = ROOT / 'configs/rdal'
 PUBLISHED = [f'vgg16_{data}-{size}' for data in ('voc07', 'coco') for size in (512, 640)]
 PUBLISHED += [f'r101_{data}-512' for data in ('voc07', 'coco')]
 PUBLISHED += ['vgg16_voc07-512-proposals']

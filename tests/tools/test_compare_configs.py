@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers.places import ROOT
 from mmengine.config import Config
 
-ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / 'configs/sca/sca_r18_toy.py'
 BASE = "model = dict(type='a.B', size=(4, 4), layers=[dict(width=8)])\n"
 LEAF = "# A config.\n_base_ = '../_base_/models/b.py'\nlr = 1\n"

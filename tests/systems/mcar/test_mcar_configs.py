@@ -6,19 +6,17 @@ That each config builds is part of test_configs.py.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 import torch
-from helpers.small_data import write_dataset
+from helpers.places import ROOT
+from helpers.small_data import LOADERS, shrink, write_dataset
 from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
-from test_configs import LOADERS, shrink
 
 from mmmlc.engine import build_runner, load_config
 from mmmlc.registry import MODELS
 
-ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted((ROOT / 'configs/mcar').glob('*.py'))
 # Sizes differ in the pipeline alone and ResNet-101 from ResNet-50 in depth: test_config_builds.
 STEPS = [p for p in CONFIGS if not re.search('-[0-9t]|r101', p.stem)]

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.places import ROOT
 from PIL import Image
 
 from mmmlc.engine.launch import build_runner, load_config
 
-ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / 'configs/finetune/mcar_r50_own.py'
 COLOURS = {'blue': (40, 60, 220), 'green': (40, 200, 60), 'red': (220, 50, 40)}
 # The config of the page in small: same data, hooks and schedule, but a network from scratch.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.places import ROOT
 from helpers.small_data import write_coco, write_dataset, write_for
 from mmengine.config import Config
 from mmengine.registry import DATASETS
@@ -14,7 +15,7 @@ from sca_lab import needs_mmdet
 
 from mmmlc.engine.launch import build_runner, load_config
 
-CONFIGS = sorted((Path(__file__).resolve().parents[1] / 'configs/sca').glob('sca_*.py'))
+CONFIGS = sorted((ROOT / 'configs/sca').glob('sca_*.py'))
 # The splits of COCO differ in their files alone.
 STEPS = [path for path in CONFIGS if path.stem != 'sca_x101_coco17']
 SAMPLER = dict(

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.small_data import write_dataset, write_for, write_proposals
+from helpers.places import ROOT
+from helpers.small_data import write_dataset, write_proposals
 from mmcv.transforms import Compose
 from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
@@ -17,27 +18,12 @@ from mmengine.registry import DATASETS, DefaultScope
 from mmmlc.dependencies import require_mmdet
 from mmmlc.registry import MODELS
 
-ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / 'configs'
 CONFIGS = sorted(p for p in FOLDER.glob('*/*.py') if p.parent.name != '_base_')
 SYSTEMS = sorted({path.parent.name for path in CONFIGS})
 # Data with a recipe whose name ends with the side of its images.
 SQUARE = sorted(FOLDER.glob('_base_/datasets/*_bs*[0-9][0-9][0-9].py'))
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-
-
-def shrink(cfg: Config, work_dir: Path) -> Config:
-    """One small step, without downloads."""
-    cfg.model.backbone.init_cfg = None
-    for loader in filter(None, map(cfg.get, LOADERS)):
-        for transform in loader.dataset.pipeline:
-            if transform.type == 'mmpretrain.Resize':
-                transform.scale = (64, 64)
-    write_for(cfg, work_dir / 'data')
-    cfg.train_dataloader.batch_size = 2
-    cfg.train_cfg = dict(by_epoch=True, max_epochs=1, val_interval=1)
-    cfg.work_dir = str(work_dir / 'work')
-    return cfg
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from helpers.places import DATA
 
 from mmmlc.dependencies import require_mmdet
 from mmmlc.mmcv_ops import EXTENSION, OPERATORS, OperatorFinder, install_finder
@@ -308,38 +309,32 @@ def test_roi_align_of_no_box(use_served):
 
 # ------------------------------------------------------------------ compiled operators
 
-needs_compiled = pytest.mark.skipif(
-    not compiled(), reason='compares with compiled operators (tools/install.sh --full)'
-)
+# What mmcv 2.3.6, compiled, makes of random cases: `python tests/project/record_mmcv_ops.py`.
+RECORDED = np.load(DATA / 'mmcv_operators.npz')
 
 
-@needs_compiled
-def test_roi_align_against_compiled(served, monkeypatch):
-    random = np.random.default_rng(3)
-    module = sys.modules['mmcv.ops.roi_align']
-    for number in range(300):
-        scale = (1.0, 0.5, 0.25, 1 / 16)[number % 4]
-        case = random_case(random, scale)
-        options = (scale, number % 3, 'avg', number % 5 < 3)
-        expected = run_roi_align(*case, *options)
-        with monkeypatch.context() as patch:
-            patch.setattr(module, 'ext_module', served)
-            found = run_roi_align(*case, *options)
-        for values, wanted in zip(found, expected, strict=True):
-            np.testing.assert_allclose(values, wanted, rtol=0, atol=1e-5)
+@pytest.mark.parametrize('case', range(int(RECORDED['roi_align_cases'])))
+def test_roi_align_is_that_of_the_compiled_one(use_served, case):
+    maps, rois, gradient, options, pooled, back = (
+        RECORDED[f'roi_align_{case}_{name}']
+        for name in ('maps', 'rois', 'gradient', 'options', 'pooled', 'back')
+    )
+    scale, samples, aligned = options.tolist()
+    found = run_roi_align(maps, rois, gradient, scale, int(samples), 'avg', bool(aligned))
+    for values, wanted in zip(found, (pooled, back), strict=True):
+        np.testing.assert_allclose(values, wanted, rtol=0, atol=1e-5)
 
 
-@needs_compiled
-def test_nms_against_compiled(served):
-    random = np.random.default_rng(4)
-    extension = importlib.import_module(EXTENSION)
-    for number in range(300):
-        count = int(random.integers(0, 200))
-        boxes = torch.tensor(random_boxes(random, count, 100), dtype=torch.float32)
-        scores = torch.tensor(random.permutation(count) / max(count, 1), dtype=torch.float32)
-        arguments = dict(iou_threshold=float(random.uniform()), offset=number % 2)
-        expected = extension.nms(boxes, scores, **arguments)
-        assert torch.equal(served.nms(boxes, scores, **arguments), expected)
+@pytest.mark.parametrize('case', range(int(RECORDED['nms_cases'])))
+def test_nms_is_that_of_the_compiled_one(served, case):
+    boxes, scores, options, kept = (
+        RECORDED[f'nms_{case}_{name}'] for name in ('boxes', 'scores', 'options', 'kept')
+    )
+    threshold, offset = options.tolist()
+    found = served.nms(
+        torch.tensor(boxes), torch.tensor(scores), iou_threshold=threshold, offset=int(offset)
+    )
+    assert found.tolist() == kept.tolist()
 
 
 # ------------------------------------------------------------------ mmdet
