@@ -3,8 +3,9 @@
     python tools/check_data.py CONFIG --out work_dirs/check
 
 Reads every image of every split with all cores. Prints counts, missing and broken files, images
-that are there twice or in two splits, and label frequencies; with --out also writes them to files,
-with plots and contact sheets. Exit status: 1 when files are missing or broken, otherwise 0.
+that are there twice or in two splits, images of one colour, of unusual modes, sizes and EXIF
+orientations, and label frequencies; with --out also writes them to files, with plots and contact
+sheets. Exit status: 1 when files are missing or broken, otherwise 0.
 """
 
 from __future__ import annotations
@@ -17,9 +18,8 @@ from mmengine.logging import MMLogger
 from rich.console import Console
 from rich.progress import track
 
-from mmmlc.data_report.files import check_files
 from mmmlc.data_report.output import print_report, write_report
-from mmmlc.data_report.report import SPLITS, load_splits, make_report
+from mmmlc.data_report.report import SPLITS, check_images, load_splits, make_report
 from mmmlc.engine.command_line import add_config_options
 from mmmlc.engine.launch import load_config
 
@@ -46,8 +46,8 @@ def main() -> int:
     console = Console()
     MMLogger.get_instance('mmengine', log_level=logging.WARNING)
     splits = load_splits(load_config(args.config, args.cfg_options), tuple(args.split))
-    paths = list(dict.fromkeys(path for split in splits for path in split.paths))
-    checks = track(check_files(paths, args.workers), 'Reading images', len(paths), console=console)
+    count = len({path for split in splits for path in split.paths})
+    checks = track(check_images(splits, args.workers), 'Reading images', count, console=console)
     report = make_report(splits, {check.path: check for check in checks})
     # All of it, unless the rest is in a file.
     print_report(report, console, most=20 if args.out else None)

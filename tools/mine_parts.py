@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mmmlc.datasets.transforms import loader_of
 from mmmlc.engine.command_line import add_config_options, add_trust
 from mmmlc.engine.launch import build_runner, load_config, load_network
 from mmmlc.systems.msdpd.mine import mine_parts
@@ -56,7 +57,9 @@ def main() -> None:
     )
     if args.pictures:
         classes = loader.dataset.metainfo['classes']
-        for path in write_part_pictures(args.pictures, *load_mined(args.out), classes):
+        load = loader_of(loader.dataset).picture
+        mined = load_mined(args.out)
+        for path in write_part_pictures(args.pictures, *mined, classes, load=load):
             print(path)
 
 

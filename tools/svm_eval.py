@@ -29,6 +29,7 @@ from mmmlc.engine.feature_files import Features, average_features, extract_featu
 from mmmlc.engine.prepare import VIEWS
 from mmmlc.evaluation.svm import COSTS, ClassSVM, decide, fit_one_vs_rest, normalise
 from mmmlc.models.features import image_features
+from mmmlc.ops.wording import listed
 from mmmlc.registry import DATASETS, METRICS
 
 
@@ -135,9 +136,9 @@ def report(svms: list[ClassSVM], classes: list[str], console: Console) -> None:
     missing = [name for name, svm in zip(classes, svms, strict=True) if svm.cost == 0]
     unfinished = [name for name, svm in zip(classes, svms, strict=True) if not svm.converged]
     if missing:
-        console.print(f'not trained, for want of positives or negatives: {", ".join(missing)}')
+        console.print(f'not trained, for want of positives or negatives: {listed(missing)}')
     if unfinished:
-        console.print(f'LIBLINEAR stopped before it converged: {", ".join(unfinished)}')
+        console.print(f'LIBLINEAR stopped before it converged: {listed(unfinished)}')
 
 
 def evaluate(cfg: Config, scores: np.ndarray, data: Features, meta: dict, out: Path) -> dict:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mmmlc.datasets.transforms import LoadImage
 from mmmlc.visualization.contact_sheet import choose_images, draw_contact_sheet
-from mmmlc.visualization.label_plots import plot_cooccurrence, plot_frequencies
+from mmmlc.visualization.label_plots import most_frequent, plot_cooccurrence, plot_frequencies
 
-from .report import DataReport, Split
+from .files import ELONGATED, SHORT_SIDE
+from .report import DataReport, LabelCounts, Split
 
 KINDS = {
     'missing': 'missing files',
@@ -23,6 +27,16 @@ KINDS = {
     'duplicate': 'images again in the same split',
     'leak': 'images also in another split',
 }
+# Not wrong, but perhaps not meant.
+NOTES = {
+    'constant': 'images of one colour',
+    'mode': 'images of unusual modes',
+    'orientation': 'images with an EXIF orientation',
+    'shape': f'images narrower than {SHORT_SIDE} pixels, or {ELONGATED} times longer than wide',
+}
+EXAMPLES = 5  # of each note in the terminal
+# Up to so many classes the co-occurrence is written as a matrix, above as the pairs that occur.
+MOST_IN_MATRIX = 300
 
 
 def summarise(report: DataReport, split: Split) -> dict[str, int | float | str]:
@@ -39,7 +53,7 @@ def summarise(report: DataReport, split: Split) -> dict[str, int | float | str]:
         'labels per image': round(labels / len(split.paths), 2),
         'without labels': len(split.unlabelled),
         'unknown': unknown,
-        **{kind: len(report.of_kind(kind, split.name)) for kind in KINDS},
+        **{kind: len(report.of_kind(kind, split.name)) for kind in (*KINDS, *NOTES)},
         'median width': int(np.median(sides[:, 0])),
         'median height': int(np.median(sides[:, 1])),
         'shortest side': int(sides.min()),
@@ -78,6 +92,22 @@ def print_report(report: DataReport, console: Console, most: int | None = 20) ->
             console.print(line, markup=False, highlight=False, soft_wrap=True)
         if most is not None and len(problems) > most:
             console.print(f'  and {len(problems) - most:,} more, in problems.csv')
+    _print_notes(report, console)
+
+
+def _print_notes(report: DataReport, console: Console) -> None:
+    """Of each note what was found how often, and examples."""
+    for kind, title in NOTES.items():
+        notes = report.of_kind(kind)
+        if not notes:
+            continue
+        console.print(f'[bold]{len(notes):,} {title}[/]')
+        if kind in ('mode', 'orientation'):
+            for text, count in Counter(note.detail for note in notes).most_common(EXAMPLES):
+                console.print(f'  {count:,}: {text}', markup=False, highlight=False)
+        for note in notes[:EXAMPLES]:
+            line = f'  {note.split}: {note.path}: {note.detail}'
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_classes(report: DataReport, console: Console, most: int | None) -> None:
@@ -112,7 +142,10 @@ def write_report(report: DataReport, out_dir: str | Path, sheet: int = 36) -> li
     Args:
         report: what was found.
         out_dir: Folder of ``summary.json``, ``problems.csv``, ``labels.{csv,png}``, and for each
-            split ``cooccurrence_<split>.{csv,png}`` and ``contact_<split>.jpg``.
+            split ``cooccurrence_<split>.{csv,png}`` and ``contact_<split>.jpg``. The CSV is a
+            matrix of all classes up to 300 of them, and above a list of the pairs that occur, the
+            most frequent first: two classes, images with both. Plots show a part of many classes,
+            as their titles say.
         sheet: images on a contact sheet.
 
     Returns:
@@ -145,18 +178,36 @@ def _write_labels(report: DataReport, out_dir: Path) -> list[Path]:
             shares[split.name] = 100 * counts / len(split.paths)
     plot_frequencies([row[0] for row in rows[1:]], shares, files[1])
     for split in report.splits:
-        if split.name not in report.counts:
-            continue
-        together = report.counts[split.name].together
-        stem = f'cooccurrence_{_file_name(split)}'
-        table, picture = out_dir / f'{stem}.csv', out_dir / f'{stem}.png'
-        matrix = zip(split.classes, together.tolist(), strict=True)
-        _write_csv(table, [['class', *split.classes], *([name, *row] for name, row in matrix)])
-        files.append(table)
-        if together.any():
-            plot_cooccurrence(split.classes, together, f'{split.name} (number of images)', picture)
-            files.append(picture)
+        if split.name in report.counts:
+            files += _write_pairs(split, report.counts[split.name], out_dir)
     return files
+
+
+def _write_pairs(split: Split, counts: LabelCounts, out_dir: Path) -> list[Path]:
+    """Co-occurrence as a table and as a plot."""
+    stem = f'cooccurrence_{_file_name(split)}'
+    table, picture = out_dir / f'{stem}.csv', out_dir / f'{stem}.png'
+    names = split.classes
+    if len(names) <= MOST_IN_MATRIX:
+        matrix = zip(names, counts.matrix(np.arange(len(names))).tolist(), strict=True)
+        _write_csv(table, [['class', *names], *([name, *row] for name, row in matrix)])
+    else:
+        order = np.argsort(-counts.together, kind='stable')
+        columns = (*counts.pairs[order].T.tolist(), counts.together[order].tolist())
+        rows = ((names[a], names[b], images) for a, b, images in zip(*columns, strict=True))
+        _write_csv(table, chain([('class', 'other class', 'images')], rows))
+    if not counts.positive.any():
+        return [table]
+    shown = most_frequent(counts.positive)
+    left_out = int((counts.positive > 0).sum()) - len(shown)
+    plot_cooccurrence(
+        [names[label] for label in shown],
+        counts.matrix(shown),
+        f'{split.name} (number of images)'
+        + (f', {left_out} rarer classes left out' if left_out else ''),
+        picture,
+    )
+    return [table, picture]
 
 
 def _write_sheet(report: DataReport, split: Split, out_dir: Path, count: int) -> Path | None:
@@ -168,7 +219,9 @@ def _write_sheet(report: DataReport, split: Split, out_dir: Path, count: int) ->
     texts = [_texts(split, i) for i in chosen]
     title = f'{split.name}: {len(chosen):,} of {len(split.paths):,} images'
     path = out_dir / f'contact_{_file_name(split)}.jpg'
-    draw_contact_sheet([split.paths[i] for i in chosen], texts, title).save(path, quality=90)
+    load = LoadImage(**split.loader).picture
+    paths = [split.paths[i] for i in chosen]
+    draw_contact_sheet(paths, texts, title, load=load).save(path, quality=90)
     return path
 
 

@@ -6,7 +6,7 @@ N: images of a split, C: classes.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -15,10 +15,12 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 
-from .files import FileCheck
+from mmmlc.datasets.transforms import loader_options
+
+from .files import FileCheck, check_files
 
 SPLITS = ('train', 'val', 'test')
-_CHUNK = 65536
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Split:
         labels: N lists of positive classes.
         unknown: N lists of classes left out of the loss (``gt_label_ignore``).
         has_labels: False for a test set without labels.
+        loader: arguments of the :class:`~mmmlc.datasets.LoadImage` of its pipeline.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Split:
     labels: list[list[int]]
     unknown: list[list[int]]
     has_labels: bool = True
+    loader: dict = field(default_factory=dict)
 
     @property
     def unlabelled(self) -> list[int]:
@@ -51,7 +55,11 @@ class Split:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something to look at: ``kind`` is missing, broken, duplicate, leak or unlabelled."""
+    """Something to look at.
+
+    ``kind`` is missing, broken, duplicate, leak or unlabelled, or that of a note of
+    :class:`~mmmlc.data_report.files.FileCheck`: constant, mode, orientation or shape.
+    """
 
     kind: str
     split: str
@@ -66,12 +74,29 @@ class LabelCounts:
     Args:
         positive: (C,) images with the class.
         unknown: (C,) images where it is unknown.
-        together: (C, C) images with both classes; the diagonal is ``positive``.
+        pairs: (P, 2) classes a < b that occur together, ascending.
+        together: (P,) images with both of them.
     """
 
     positive: np.ndarray
     unknown: np.ndarray
+    pairs: np.ndarray
     together: np.ndarray
+
+    def matrix(self, classes: np.ndarray) -> np.ndarray:
+        """Images with both classes, (K, K), of K different classes; the diagonal is ``positive``.
+
+        Args:
+            classes: (K,) their labels.
+        """
+        place = np.full(len(self.positive), -1)
+        place[classes] = np.arange(len(classes))
+        matrix = np.diag(self.positive[classes])
+        rows, columns = place[self.pairs].T
+        inside = (rows >= 0) & (columns >= 0)
+        rows, columns, counts = rows[inside], columns[inside], self.together[inside]
+        matrix[rows, columns] = matrix[columns, rows] = counts
+        return matrix
 
 
 @dataclass
@@ -118,7 +143,27 @@ def load_splits(cfg: Config, names: Sequence[str] = SPLITS) -> list[Split]:
         same[0][0].append(name) if same else groups.append(([name], config))
     if not groups:
         raise ValueError('the config has no train_dataloader, val_dataloader or test_dataloader')
-    return [_read(', '.join(group), DATASETS.build(config)) for group, config in groups]
+    options = [_loader_options(cfg[f'{group[0]}_dataloader'].dataset) for group, _ in groups]
+    return [
+        _read(', '.join(group), DATASETS.build(config), loader)
+        for (group, config), loader in zip(groups, options, strict=True)
+    ]
+
+
+def _loader_options(config: dict) -> dict:
+    """Of a data set's config, or of the first in a wrapper."""
+    while 'dataset' in config or config.get('datasets'):
+        config = config['dataset'] if 'dataset' in config else config['datasets'][0]
+    return loader_options(config.get('pipeline') or ()) or {}
+
+
+def check_images(splits: Sequence[Split], workers: int | None = None) -> Iterator[FileCheck]:
+    """Check the files of all splits, each once, with the loader of the first split that has it."""
+    seen: set[str] = set()
+    for split in splits:
+        paths = [path for path in dict.fromkeys(split.paths) if path not in seen]
+        seen.update(paths)
+        yield from check_files(paths, workers, split.loader)
 
 
 def _without_pipeline(config: dict) -> dict:
@@ -138,7 +183,7 @@ def _leaves(dataset: Any) -> list:
     return _leaves(dataset.dataset) if hasattr(dataset, 'dataset') else [dataset]
 
 
-def _read(name: str, dataset: Any) -> Split:
+def _read(name: str, dataset: Any, loader: dict) -> Split:
     leaves = _leaves(dataset)
     samples = [leaf.get_data_info(i) for leaf in leaves for i in range(len(leaf))]
     sources = dict.fromkeys(getattr(leaf, 'source', leaf.ann_file) for leaf in leaves)
@@ -147,29 +192,52 @@ def _read(name: str, dataset: Any) -> Split:
         source=', '.join(sources),
         classes=tuple(dataset.metainfo.get('classes') or ()),
         paths=[sample['img_path'] for sample in samples],
-        labels=[list(sample.get('gt_label', ())) for sample in samples],
+        labels=[sorted(set(sample.get('gt_label', ()))) for sample in samples],
         unknown=[list(sample.get('gt_label_ignore', ())) for sample in samples],
         has_labels=any('gt_label' in sample for sample in samples),
+        loader=loader,
     )
 
 
 def count_labels(split: Split) -> LabelCounts:
-    """Frequencies and co-occurrence of the classes."""
+    """Frequencies of the classes, and of the pairs of them that occur together."""
     num = len(split.classes)
-    together = np.zeros((num, num), dtype=np.int64)
-    for start in range(0, len(split.labels), _CHUNK):
-        hot = _many_hot(split.labels[start : start + _CHUNK], num)
-        together += (hot.T @ hot).astype(np.int64)
-    unknown = np.fromiter(chain.from_iterable(split.unknown), np.int64)
-    return LabelCounts(together.diagonal().copy(), np.bincount(unknown, minlength=num), together)
+    # A pair is one number, its first class times C plus its second.
+    found, counts = np.zeros(0, np.int64), np.zeros(0, np.int64)
+    for codes in _pair_codes(split.labels, num):
+        found, counts = _add_counts(found, counts, codes)
+    positive, unknown = (
+        np.bincount(np.fromiter(chain.from_iterable(lists), np.int64), minlength=num)
+        for lists in (split.labels, split.unknown)
+    )
+    pairs = np.stack(np.divmod(found, max(num, 1)), axis=1)
+    return LabelCounts(positive, unknown, pairs, counts)
 
 
-def _many_hot(labels: Sequence[Sequence[int]], num_classes: int) -> np.ndarray:
-    counts = np.fromiter(map(len, labels), np.int64, len(labels))
-    hot = np.zeros((len(labels), num_classes), dtype=np.float32)
-    flat = np.fromiter(chain.from_iterable(labels), np.int64, int(counts.sum()))
-    hot[np.repeat(np.arange(len(labels)), counts), flat] = 1
-    return hot
+def _pair_codes(labels: Sequence[Sequence[int]], num_classes: int) -> Iterator[np.ndarray]:
+    """The pairs of all images, about a million at a time."""
+    by_length: dict[int, list[Sequence[int]]] = defaultdict(list)
+    for row in labels:
+        by_length[len(row)].append(row)
+    for length, rows in by_length.items():
+        first, second = np.triu_indices(length, 1)
+        step = max(1, _CHUNK // max(len(first), 1))
+        for start in range(0, len(rows) if length > 1 else 0, step):
+            chunk = np.sort(np.array(rows[start : start + step], dtype=np.int64), axis=1)
+            yield (chunk[:, first] * num_classes + chunk[:, second]).ravel()
+
+
+def _add_counts(
+    found: np.ndarray, counts: np.ndarray, codes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Count further codes in sorted unique ones."""
+    codes = np.concatenate((found, np.sort(codes)))
+    weights = np.ones(len(codes), dtype=np.int64)
+    weights[: len(found)] = counts
+    order = np.argsort(codes, kind='stable')
+    codes, weights = codes[order], weights[order]
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    return codes[starts], np.add.reduceat(weights, starts)
 
 
 def make_report(splits: Sequence[Split], files: dict[str, FileCheck]) -> DataReport:
@@ -183,11 +251,14 @@ def make_report(splits: Sequence[Split], files: dict[str, FileCheck]) -> DataRep
     problems = []
     for split in splits:
         for path in dict.fromkeys(split.paths):
-            if files[path].kind != 'good':
-                problems.append(Problem(files[path].kind, split.name, path, files[path].detail))
+            check = files[path]
+            if check.kind != 'good':
+                problems.append(Problem(check.kind, split.name, path, check.detail))
     problems += _duplicates(splits, files)
     for split in splits:
         problems += [Problem('unlabelled', split.name, split.paths[i]) for i in split.unlabelled]
+        for path in dict.fromkeys(split.paths):
+            problems += [Problem(kind, split.name, path, text) for kind, text in files[path].notes]
     counts = {split.name: count_labels(split) for split in splits if split.has_labels}
     return DataReport(list(splits), counts, problems, files)
 

@@ -23,6 +23,7 @@ from mmpretrain.datasets.base_dataset import BaseDataset
 from pycocotools.coco import COCO
 
 from mmmlc.ops.boxes import clip_boxes, from_xywh, to_fractions
+from mmmlc.ops.wording import listed
 from mmmlc.registry import DATASETS
 
 from .multilabel import MultiLabelMixin
@@ -103,10 +104,12 @@ class CocoMultiLabel(MultiLabelMixin, BaseDataset):
         if given is not None and self.class_order != 'category':
             raise ValueError(f'class_order={self.class_order!r} and classes=... exclude each other')
         if missing := sorted(set(classes) - set(known)):
-            raise ValueError(f'{self.ann_file} has no category {missing}, asked for in classes')
+            raise ValueError(
+                f'{self.ann_file} has no category {listed(missing)}, asked for in classes'
+            )
         for what, values in ((f'{self.ann_file}: categories', known), ('classes', classes)):
             if twice := [name for name, n in Counter(values).items() if n > 1]:
-                raise ValueError(f'{what} hold {twice} more than once')
+                raise ValueError(f'{what} hold {listed(twice)} more than once')
         self._metainfo['classes'] = tuple(classes)
         index = {name: label for label, name in enumerate(classes)}
         return {i: index.get(name, -1) for i, name in names.items()}

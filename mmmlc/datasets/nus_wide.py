@@ -13,6 +13,7 @@ from mmengine import fileio
 from mmengine.logging import print_log
 from mmpretrain.datasets.base_dataset import BaseDataset
 
+from mmmlc.ops.wording import listed
 from mmmlc.registry import DATASETS
 
 from .multilabel import MultiLabelMixin
@@ -107,7 +108,7 @@ class NUSWIDE(MultiLabelMixin, BaseDataset):
         if len(set(chosen)) < len(chosen):
             raise ValueError(f'classes={chosen} hold a name more than once')
         if unknown := sorted(set(chosen) - set(known)):
-            raise ValueError(f'{path} has no concept {unknown}, asked for in classes')
+            raise ValueError(f'{path} has no concept {listed(unknown)}, asked for in classes')
         self._metainfo['classes'] = tuple(chosen)
         return chosen
 

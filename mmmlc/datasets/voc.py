@@ -17,6 +17,7 @@ from mmpretrain.datasets import VOC as _VOC
 from mmpretrain.datasets.base_dataset import expanduser
 
 from mmmlc.ops.boxes import clip_boxes, from_voc, to_fractions
+from mmmlc.ops.wording import listed
 from mmmlc.registry import DATASETS
 
 from .multilabel import MultiLabelMixin
@@ -129,7 +130,7 @@ class VOC(MultiLabelMixin, _VOC):
         """Return the label of each class name that may occur, -1 if it is left out."""
         classes = list(self.CLASSES)
         if len(set(classes)) < len(classes):
-            raise ValueError(f'classes={classes} hold a name more than once')
+            raise ValueError(f'classes={listed(classes)} hold a name more than once')
         voc = self.METAINFO['classes']
         left_out = dict.fromkeys(voc, -1) if set(classes) <= set(voc) else {}
         return left_out | {name: label for label, name in enumerate(classes)}
@@ -190,7 +191,9 @@ def _read_ids(path: str) -> Iterable[tuple[int, str]]:
 def _label(obj: ET.Element, vocabulary: dict[str, int], where: str) -> int:
     name = (obj.findtext('name') or '').strip()
     if name not in vocabulary:
-        raise ValueError(f'{where} has the unknown class {name!r}, expected one of {[*vocabulary]}')
+        raise ValueError(
+            f'{where} has the unknown class {name!r}, expected one of {listed([*vocabulary])}'
+        )
     return vocabulary[name]
 
 

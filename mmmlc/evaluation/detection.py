@@ -16,6 +16,7 @@ from mmengine.logging import print_log
 
 from mmmlc.ops.checks import check_choice
 from mmmlc.ops.detection import detection_measures
+from mmmlc.ops.wording import listed
 from mmmlc.registry import METRICS
 
 from .coco_detection import coco_average_precision
@@ -144,7 +145,7 @@ class WeakDetectionMetric(BaseMetric):
         num_images: int,
     ) -> None:
         if missing := [row.name for row in rows if row.AP is None]:
-            message = f'left out of detection AP and CorLoc, without boxes: {", ".join(missing)}'
+            message = f'left out of detection AP and CorLoc, without boxes: {listed(missing)}'
             print_log(message, 'current', logging.WARNING)
         title = f'detection per class, {self.style} style, CorLoc at IoU {self.iou}'
         print_log(f'{title}:\n{render_table(rows)}', 'current')

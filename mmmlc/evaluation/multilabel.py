@@ -17,6 +17,7 @@ from mmengine.logging import print_log
 
 from mmmlc.ops.score_accumulator import Evaluation, ScoreAccumulator
 from mmmlc.ops.scores import average_precision
+from mmmlc.ops.wording import listed
 from mmmlc.registry import METRICS
 
 from .report import class_results, render_table, write_report
@@ -119,7 +120,7 @@ class MultiLabelMetric(BaseMetric):
     def _report(self, evaluation: Evaluation, metrics: dict[str, float], num_images: int) -> None:
         names = self._class_names(len(evaluation.positives))
         if evaluation.left_out:
-            missing = ', '.join(names[c] for c in evaluation.left_out)
+            missing = listed([names[c] for c in evaluation.left_out])
             _log(f'left out of mAP, CP, CR and F1, without positives: {missing}', logging.WARNING)
         rows = class_results(names, evaluation)
         _log(f'per class, precision, recall, F1 at {self.threshold}:\n{render_table(rows)}')

@@ -19,6 +19,10 @@ from rich.table import Table
 
 from mmmlc.ops.score_accumulator import Evaluation
 
+# Of more classes than this, tables and plots show so many of the best and of the worst.
+MOST_ROWS = 300
+BEST, WORST = 100, 50
+
 
 class Row(Protocol):
     """A dataclass whose fields are the columns of a table: a name, then numbers or None."""
@@ -58,7 +62,11 @@ def class_results(names: Sequence[str], evaluation: Evaluation) -> list[ClassRes
 
 
 def render_table(results: Sequence[Row]) -> str:
-    """The results as a plain-text table; '-' for a class without positives."""
+    """The results as a plain-text table; '-' for a class without positives.
+
+    Of more than 300 classes the 100 with the highest AP and the 50 with the lowest, in class order.
+    """
+    count, results = len(results), _best_and_worst(results)
     table = Table()
     table.add_column('class')
     for field in fields(results[0])[1:]:
@@ -68,7 +76,18 @@ def render_table(results: Sequence[Row]) -> str:
         table.add_row(escape(name), *map(_cell, values))
     text = io.StringIO()
     Console(file=text, width=100).print(table)
+    if count > len(results):
+        text.write(f'the {BEST} best and the {WORST} worst of {count:,} classes\n')
     return text.getvalue()
+
+
+def _best_and_worst(results: Sequence[Row]) -> Sequence[Row]:
+    """All, in the order given; of many those with the highest and the lowest AP."""
+    if len(results) <= MOST_ROWS:
+        return results
+    valued = [(result.AP, i) for i, result in enumerate(results) if result.AP is not None]
+    order = [i for _, i in sorted(valued)]
+    return [results[i] for i in sorted({*order[:WORST], *order[-BEST:]})]
 
 
 def _cell(value: float | None) -> str:
@@ -93,16 +112,20 @@ def write_report(out_dir: str | Path, results: Sequence[Row], summary: dict[str,
 
 
 def plot_average_precision(results: Sequence[Row], path: str | Path) -> None:
-    """Horizontal bars of the classes' AP, the best on top, with their mean as a line."""
+    """Horizontal bars of the classes' AP, the best on top, with their mean as a line.
+
+    Of more than 300 classes the 100 best and the 50 worst.
+    """
     shown = [(result.AP, result) for result in results if result.AP is not None]
     shown.sort(key=itemgetter(0))
-    left_out = len(results) - len(shown)
+    left_out, valued = len(results) - len(shown), len(shown)
+    mean = sum(ap for ap, _ in shown) / valued
+    if valued > MOST_ROWS:
+        shown = shown[:WORST] + shown[-BEST:]
     values = [ap for ap, _ in shown]
-    mean = sum(values) / len(values)
     # A Figure of its own, not pyplot: no global backend or figure list is touched.
     height = 1.2 + 0.22 * len(shown)
-    # An image file has at most 2^16 rows, which thousands of classes would exceed.
-    figure = Figure(figsize=(8, height), dpi=min(120, 65000 / height), layout='constrained')
+    figure = Figure(figsize=(8, height), dpi=120, layout='constrained')
     axes = figure.subplots()
     bars = axes.barh(range(len(shown)), values, color='#4c78a8')
     labels = [f'{r.name} ({r.positives})' for _, r in shown]
@@ -112,7 +135,9 @@ def plot_average_precision(results: Sequence[Row], path: str | Path) -> None:
     axes.bar_label(bars, fmt='%.1f', padding=2, fontsize=8, bbox=blank)
     axes.set(xlim=(0, 108), ylim=(-0.7, len(shown) - 0.3), xlabel='average precision (%)')
     axes.spines[['top', 'right']].set_visible(False)
-    title = f'mAP {mean:.2f} over {len(shown)} classes (number of positives)'
+    title = f'mAP {mean:.2f} over {valued} classes (number of positives)'
+    if valued > len(shown):
+        title += f', the {BEST} best and the {WORST} worst'
     if left_out:
         title += f', {left_out} without positives left out'
     axes.set_title(title, fontsize=10)

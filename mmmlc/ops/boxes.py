@@ -23,6 +23,17 @@ Size = Sequence[float] | Tensor | np.ndarray
 DIRECTIONS = ('horizontal', 'vertical', 'diagonal')
 # A box that reaches into a window by less than this is outside: rounding of fractions in 32 bits.
 LEAST_PIXELS = 0.05
+# EXIF orientation: whether x and y are exchanged to show the image, and how it is mirrored then.
+_EXIF_TURNS: dict[int, tuple[bool, str | None]] = {
+    1: (False, None),
+    2: (False, 'horizontal'),
+    3: (False, 'diagonal'),
+    4: (False, 'vertical'),
+    5: (True, None),
+    6: (True, 'horizontal'),
+    7: (True, 'diagonal'),
+    8: (True, 'vertical'),
+}
 
 
 class Window(NamedTuple):
@@ -123,6 +134,31 @@ def flip_boxes(boxes: Boxes, direction: str | None, size: Size = (1, 1)) -> Boxe
     if direction != 'horizontal':
         y1, y2 = height - y2, height - y1
     return _joined(x1, y1, x2, y2)
+
+
+def turn_boxes(fractions: Boxes, orientation: int) -> Boxes:
+    """Boxes (..., 4) of an image as it is stored, on the image as EXIF says that it is shown.
+
+    Args:
+        fractions: Of the stored image's width and height.
+        orientation: 1 to 8 as in EXIF.
+
+    Returns:
+        Fractions of the shown image's width and height, which 5 to 8 exchange.
+
+    Raises:
+        ValueError: for another orientation.
+
+    Examples:
+        >>> turn_boxes(np.array([[0.0, 0.0, 0.25, 0.5]]), 6).tolist()
+        [[0.5, 0.0, 1.0, 0.25]]
+    """
+    if orientation not in _EXIF_TURNS:
+        raise ValueError(f'orientation is {orientation!r}, expected 1 to 8')
+    exchange, direction = _EXIF_TURNS[orientation]
+    if exchange:
+        fractions = fractions[..., [1, 0, 3, 2]]
+    return flip_boxes(fractions, direction)
 
 
 def crop_boxes(fractions: Boxes, size: Size, window: Window) -> tuple[Boxes, Boxes]:

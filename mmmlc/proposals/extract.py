@@ -26,7 +26,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmmlc.datasets.transforms import BrokenImageError, LoadImage
+from mmmlc.datasets.transforms import BrokenImageError, LoadImage, loader_options
 from mmmlc.ops.boxes import to_fractions
 from mmmlc.registry import DATASETS
 
@@ -97,15 +97,13 @@ def list_images(cfg: Config, split: str) -> ImageList:
 
 def _loader_options(pipeline: Iterable[dict], where: str) -> dict:
     """Arguments of :class:`LoadImage` that read images as the pipeline does, in colour."""
-    for step in pipeline:
-        if step['type'].split('.')[-1] in ('LoadImage', 'LoadImageFromFile'):
-            names = ('color_type', 'imdecode_backend', 'backend_args')
-            options = {name: step[name] for name in names if step.get(name) is not None}
-            ignore = options.get('color_type', '').endswith('_ignore_orientation')
-            ignore = ignore or options.get('color_type') == 'unchanged'
-            options['color_type'] = 'color_ignore_orientation' if ignore else 'color'
-            return options
-    raise ValueError(f'{where}.dataset.pipeline has no mmmlc.LoadImage, expected it as first step')
+    options = loader_options(pipeline)
+    if options is None:
+        raise ValueError(
+            f'{where}.dataset.pipeline has no mmmlc.LoadImage, expected it as first step'
+        )
+    turns = options.get('color_type', 'color') in ('color', 'grayscale')
+    return dict(options, color_type='color' if turns else 'color_ignore_orientation')
 
 
 class ImageExtractor:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .regions import Font, read_rgb
+from mmmlc.datasets.decoding import read_rgb
+
+from .regions import Font
 
 WIDTH, HEIGHT = 240, 180  # of an image on the sheet, at most
 FONT_SIZE = 15
@@ -45,7 +47,11 @@ def choose_images(
 
 
 def draw_contact_sheet(
-    paths: Sequence[str], texts: Sequence[Sequence[str]], title: str, columns: int = 6
+    paths: Sequence[str],
+    texts: Sequence[Sequence[str]],
+    title: str,
+    columns: int = 6,
+    load: Callable[[str], Image.Image] = read_rgb,
 ) -> Image.Image:
     """Put images side by side, each over its texts.
 
@@ -54,6 +60,7 @@ def draw_contact_sheet(
         texts: of each image: names of its labels. Too many end in "+n".
         title: on top.
         columns: images in a row of the sheet.
+        load: reads an image in RGB; by default turned as its EXIF says.
     """
     font = ImageFont.load_default(FONT_SIZE)
     step = FONT_SIZE + 4
@@ -71,17 +78,16 @@ def draw_contact_sheet(
     for row, height in zip(rows, heights, strict=True):
         for column, index in enumerate(row):
             left = GAP + column * (WIDTH + GAP)
-            _paste(sheet, paths[index], left, top)
+            _paste(sheet, load(paths[index]), left, top)
             for number, line in enumerate(lines[index]):
                 draw.text((left, top + HEIGHT + 2 + number * step), line, fill='black', font=font)
         top += height
     return sheet
 
 
-def _paste(sheet: Image.Image, path: str, left: int, top: int) -> None:
+def _paste(sheet: Image.Image, image: Image.Image, left: int, top: int) -> None:
     """Paste an image, as large as it may be, on a grey ground."""
     sheet.paste((235, 235, 235), (left, top, left + WIDTH, top + HEIGHT))
-    image = read_rgb(path)
     scale = min(WIDTH / image.width, HEIGHT / image.height)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     image = image.resize(size, Image.Resampling.LANCZOS)

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 COLOURS = ('#4c78a8', '#f58518', '#54a24b')
 MOST_IN_MATRIX = 60
 NUMBERS_UP_TO = 25
+MOST_BARS = 300  # classes; of more, these numbers of the most frequent and the rarest are shown
+FREQUENT, RARE = 100, 50
 
 
 def plot_frequencies(
@@ -18,15 +20,26 @@ def plot_frequencies(
 ) -> None:
     """Horizontal bars, one group per class and one bar per split, the most frequent on top.
 
+    Of more than 300 classes the 100 most frequent and the 50 rarest are shown, by the first split,
+    and of those only such as occur; the title says so.
+
     Args:
         classes: C names.
         shares: of each split, the percentage of images with each class, (C,).
         path: the picture.
     """
-    order = np.argsort(next(iter(shares.values())), kind='stable')
-    height = 1.3 + (0.10 + 0.12 * len(shares)) * len(classes)
-    # An image file has at most 2^16 rows, which thousands of classes would exceed.
-    figure = Figure(figsize=(8, height), dpi=min(120, 65000 / height), layout='constrained')
+    frequency = next(iter(shares.values()))
+    order = np.argsort(frequency, kind='stable')
+    title = f'{len(classes)} classes'
+    if len(order) > MOST_BARS:
+        occurring = order[frequency[order] > 0]
+        order = np.concatenate((occurring[:-FREQUENT][:RARE], occurring[-FREQUENT:]))
+        title = (
+            f'{len(occurring[-FREQUENT:])} most frequent and {len(occurring[:-FREQUENT][:RARE])} '
+            f'rarest of {title}, {len(classes) - len(occurring)} without images'
+        )
+    height = 1.3 + (0.10 + 0.12 * len(shares)) * len(order)
+    figure = Figure(figsize=(8, height), dpi=120, layout='constrained')
     axes = figure.subplots()
     thickness = 0.8 / len(shares)
     for number, (name, values) in enumerate(shares.items()):
@@ -46,8 +59,14 @@ def plot_frequencies(
     axes.spines[['top', 'right']].set_visible(False)
     if len(shares) > 1:
         axes.legend(loc='lower right', fontsize=8)
-    axes.set_title(f'{len(classes)} classes', fontsize=10)
+    axes.set_title(title, fontsize=10)
     figure.savefig(path)
+
+
+def most_frequent(counts: np.ndarray) -> np.ndarray:
+    """Labels of the classes that a co-occurrence plot shows, of counts (C,): 60, descending."""
+    order = np.argsort(-counts, kind='stable')[:MOST_IN_MATRIX]
+    return order[counts[order] > 0]
 
 
 def plot_cooccurrence(
@@ -56,15 +75,13 @@ def plot_cooccurrence(
     """Matrix of the percentage of images with the row's class that have the column's, too.
 
     Args:
-        classes: C names.
-        together: (C, C) number of images with both; the 60 most frequent classes are shown.
+        classes: K names, those of :func:`most_frequent`.
+        together: (K, K) number of images with both, at least 1 on the diagonal.
         title: on top.
         path: the picture.
     """
-    counts = together.diagonal()
-    order = np.argsort(-counts, kind='stable')[:MOST_IN_MATRIX]
-    order = order[counts[order] > 0]
-    percent = 100 * together[np.ix_(order, order)] / counts[order, None]
+    counts, order = together.diagonal(), range(len(classes))
+    percent = 100 * together / counts[:, None]
     side = 2.5 + max(0.24 if len(order) > NUMBERS_UP_TO else 0.36, 0.1) * len(order)
     figure = Figure(figsize=(side + 0.8, side), dpi=120, layout='constrained')
     axes = figure.subplots()
@@ -84,8 +101,5 @@ def plot_cooccurrence(
                 column, row, f'{value:.0f}', ha='center', va='center', fontsize=7, color=colour
             )
     figure.colorbar(image, ax=axes, shrink=0.6, label='images of the row with the column too (%)')
-    left_out = int((counts > 0).sum()) - len(order)
-    axes.set_title(
-        title + (f', {left_out} rarer classes left out' if left_out else ''), fontsize=10
-    )
+    axes.set_title(title, fontsize=10)
     figure.savefig(path)

@@ -6,13 +6,11 @@ C: classes, N: regions per image, R: proposals per image.
 from __future__ import annotations
 
 import colorsys
-import io
 from collections.abc import Sequence
 
-from mmengine import fileio
 from mmengine.structures import InstanceData
 from mmpretrain.structures import DataSample
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from mmmlc.ops.boxes import to_pixels
@@ -28,11 +26,6 @@ CENTRE_VIEW = 4
 MAX_REGIONS = 10  # detectors give a hundred
 MIN_REGION_SCORE = 0.005  # what is below reads 0.00: boxes of a detector that found nothing there
 BLUE = (90, 160, 255)
-
-
-def read_rgb(path: str) -> Image.Image:
-    """Read an image, from disk or any backend of mmengine, as the loader of the pipeline does."""
-    return ImageOps.exif_transpose(Image.open(io.BytesIO(fileio.get(path)))).convert('RGB')
 
 
 def class_colour(index: int) -> tuple[int, int, int]:

@@ -5,22 +5,26 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers.places import ROOT
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mmengine.config import Config
 from PIL import Image
 from rich.console import Console
 
-from mmmlc.data_report.files import check_file, check_files
+from mmmlc.data_report.files import FileCheck, check_file, check_files
 from mmmlc.data_report.output import print_report, write_report
-from mmmlc.data_report.report import Split, count_labels, load_splits, make_report
+from mmmlc.data_report.report import Split, check_images, count_labels, load_splits, make_report
 from mmmlc.visualization.contact_sheet import choose_images, draw_contact_sheet
 
 ROWS = """path,labels,unknown,split
@@ -111,8 +115,177 @@ def test_counts_are_those_of_a_naive_loop():
         for a, b in combinations(row, 2):
             together[a, b] += 1
             together[b, a] += 1
-    assert counts.together.tolist() == together.tolist()
+    assert counts.matrix(np.arange(6)).tolist() == together.tolist()
     assert counts.positive.tolist() == together.diagonal().tolist()
+    chosen = [4, 0, 3]
+    assert counts.matrix(np.array(chosen)).tolist() == together[np.ix_(chosen, chosen)].tolist()
+    assert (counts.pairs[:, 0] < counts.pairs[:, 1]).all() and (counts.together > 0).all()
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    labels=st.lists(st.sets(st.integers(0, 499), max_size=12), max_size=40),
+    chunk=st.integers(1, 200),
+)
+def test_pairs_are_those_of_a_counter(labels, chunk):
+    """Also across the chunks that bound the memory."""
+    rows = [sorted(row) for row in labels]
+    split = Split('', '', tuple(map(str, range(500))), [''] * len(rows), rows, [[]] * len(rows))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('mmmlc.data_report.report._CHUNK', chunk)
+        counts = count_labels(split)
+    expected = Counter(pair for row in rows for pair in combinations(row, 2))
+    pairs = map(tuple, counts.pairs.tolist())
+    assert dict(zip(pairs, counts.together.tolist(), strict=True)) == expected
+    assert counts.pairs.tolist() == sorted(counts.pairs.tolist())
+    assert counts.positive.sum() == sum(map(len, rows))
+
+
+def vocabulary_report(tmp_path: Path, num_classes: int, num_images: int):
+    """Made-up labels of a Zipf distribution, without images."""
+    rng = np.random.default_rng(0)
+    names = tuple(f'class {i}' for i in range(num_classes))
+    labels = [
+        sorted({int(label) - 1 for label in rng.zipf(1.4, 6) if label <= num_classes})
+        for _ in range(num_images)
+    ]
+    paths = [f'{i}.jpg' for i in range(num_images)]
+    files = {p: FileCheck(p, 'good', '', p.encode(), (640, 480)) for p in paths}
+    return make_report([Split('train', '', names, paths, labels, [[]] * num_images)], files)
+
+
+def test_large_vocabularies_are_written_as_pairs(tmp_path):
+    report = vocabulary_report(tmp_path, 9605, 2000)
+    split = report.splits[0]
+    write_report(report, tmp_path, sheet=0)
+    with open(tmp_path / 'cooccurrence_train.csv', newline='') as file:
+        header, *rows = csv.reader(file)
+    assert header == ['class', 'other class', 'images']
+    expected = Counter(
+        (split.classes[a], split.classes[b])
+        for row in split.labels
+        for a, b in combinations(row, 2)
+    )
+    assert {(a, b): int(n) for a, b, n in rows} == expected
+    images = [int(n) for *_, n in rows]
+    assert images == sorted(images, reverse=True)
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 3_000_000
+    with Image.open(tmp_path / 'labels.png') as picture:
+        assert picture.height < 6000  # of 150 classes
+
+
+def test_matrix_up_to_300_classes(tmp_path):
+    for num, first in ((300, ['class', *(f'class {i}' for i in range(300))]), (301, None)):
+        write_report(vocabulary_report(tmp_path, num, 50), tmp_path, sheet=0)
+        with open(tmp_path / 'cooccurrence_train.csv', newline='') as file:
+            header = next(csv.reader(file))
+        assert header == (first or ['class', 'other class', 'images'])
+
+
+def test_plots_of_many_classes_say_what_they_leave_out(tmp_path, monkeypatch):
+    titles = []
+    monkeypatch.setattr(
+        'matplotlib.axes.Axes.set_title', lambda self, text, **_: titles.append(text)
+    )
+    report = vocabulary_report(tmp_path, 1000, 5000)
+    write_report(report, tmp_path, sheet=0)
+    occurring = int((report.counts['train'].positive > 0).sum())
+    assert titles == [
+        f'100 most frequent and 50 rarest of 1000 classes, {1000 - occurring} without images',
+        f'train (number of images), {occurring - 60} rarer classes left out',
+    ]
+
+
+# --- what may surprise in good files
+
+
+def noted(path: Path, image: Image.Image, **options) -> list[tuple[str, str]]:
+    image.save(path, **options)
+    check = check_file(str(path))
+    assert check.kind == 'good', check
+    return list(check.notes)
+
+
+def test_notes_of_good_files(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (20, 30, 4), dtype=np.uint8)
+    colour, png = Image.fromarray(noise[..., :3]), tmp_path / 'a.png'
+    assert noted(png, colour) == noted(png, colour.convert('L')) == []
+    assert noted(png, colour.quantize(16)) == []
+    assert noted(tmp_path / 'a.jpg', colour) == []
+    grey16 = Image.fromarray(noise[..., 0].astype(np.uint16) * 257)
+    alpha = 'alpha channel (mode RGBA), laid on white'
+    palette = 'palette with transparency (mode P), laid on white'
+    several = 'several frames, of which the first is taken'
+    for image, name, options, expected in (
+        (grey16, 'a.png', {}, '16 bits (mode I;16)'),
+        (Image.fromarray(noise[..., 0] / np.float32(255)), 'a.tif', {}, 'float (mode F)'),
+        (Image.fromarray(noise[..., 0].astype(np.int32)), 'a.tif', {}, '32-bit integers (mode I)'),
+        (colour.convert('CMYK'), 'a.jpg', {}, 'mode CMYK'),
+        (Image.fromarray(noise), 'a.png', {}, alpha),
+        (colour.quantize(16), 'a.gif', {'transparency': 2}, palette),
+        (colour, 'a.tif', {'save_all': True, 'append_images': [colour]}, several),
+    ):
+        assert noted(tmp_path / name, image, **options) == [('mode', expected)]
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = ('orientation', 'EXIF orientation 6, turned')
+    assert noted(tmp_path / 'a.jpg', colour, exif=exif) == [turned]
+    assert noted(png, Image.new('RGB', (30, 20), (1, 2, 3))) == [
+        ('constant', 'all pixels are [3, 2, 1]')
+    ]
+    almost = Image.new('RGB', (30, 20))
+    almost.putpixel((29, 19), (0, 0, 1))
+    assert noted(png, almost) == []
+    for size, strange in (
+        ((16, 16), 0),
+        ((15, 40), 1),
+        ((160, 16), 0),
+        ((161, 16), 1),
+        ((1, 1), 1),
+    ):
+        image = Image.fromarray(np.resize(noise[..., :3], (*size[::-1], 3)))
+        notes = [note for note in noted(png, image) if note[0] == 'shape']
+        assert notes == [('shape', f'{size[0]} x {size[1]} pixels')] * strange
+
+
+def test_notes_are_reported_and_are_no_errors(folder, tmp_path):
+    Image.new('RGBA', (30, 20)).save(folder / '3.png')
+    report = report_of(Config.fromfile(folder / 'config.py'))
+    assert report.unreadable == 3
+    assert [(n.split, Path(n.path).name) for n in report.of_kind('mode')] == [('val', '3.png')]
+    console = Console(width=200, record=True, file=io.StringIO())
+    print_report(report, console)
+    text = console.export_text()
+    assert '1 images of unusual modes' in text and '1: alpha channel (mode RGBA)' in text
+    assert '1 images of one colour' in text
+    write_report(report, tmp_path / 'out', sheet=2)
+    summary = json.loads((tmp_path / 'out/summary.json').read_text())
+    assert [(s['constant'], s['mode'], s['orientation']) for s in summary] == [
+        (0, 0, 0), (1, 1, 0), (0, 0, 0)
+    ]  # fmt: skip
+
+
+def test_files_are_read_as_the_pipeline_does(folder):
+    """Limits and colour types of the config's loader."""
+    cfg = Config.fromfile(folder / 'config.py')
+    limited = dict(type='mmmlc.LoadImage', max_pixels=640, color_type='grayscale')
+    val = cfg.val_dataloader.dataset
+    val.pipeline = [limited]
+    cfg.val_dataloader.dataset = dict(type='mmengine.RepeatDataset', times=2, dataset=val)
+    splits = load_splits(cfg)
+    assert [split.loader for split in splits] == [
+        {}, {'max_pixels': 640, 'color_type': 'grayscale'}, {}
+    ]  # fmt: skip
+    found = {Path(check.path).name: check for check in check_images(splits, workers=1)}
+    assert found['3.png'].kind == 'broken' and 'more than max_pixels=640' in found['3.png'].detail
+    assert found['0.png'].kind == found['4.png'].kind == 'good'
+
+
+def test_named_pipe_does_not_stop_the_checker(folder):
+    (folder / '3.png').unlink()
+    os.mkfifo(folder / '3.png')
+    report = report_of(Config.fromfile(folder / 'config.py'), workers=2)
+    assert ('val', '3.png', 'is a named pipe, expected a regular file') in found(report, 'broken')
 
 
 def test_one_image_in_three_splits_is_two_leaks_of_test(folder):

@@ -16,7 +16,7 @@ from mmengine.registry import METRICS
 from mmengine.structures import BaseDataElement
 
 from mmmlc.evaluation.multilabel import MultiLabelMetric
-from mmmlc.evaluation.report import ClassResult, render_table
+from mmmlc.evaluation.report import ClassResult, render_table, write_report
 
 N, C = 41, 6
 CLASSES = ('cat', 'dog', '[b]tag', 'cup, red', 'bus', 'tie')
@@ -227,6 +227,32 @@ def test_split_is_that_of_the_data_set(log):
     evaluator.process(make_samples(scores, targets))
     evaluator.evaluate(N)
     assert 'tuned on trainval' in text_of(log)
+
+
+def test_many_classes_are_shown_in_part(tmp_path, monkeypatch):
+    """Table and plot of 1,000 classes: the 100 best and 50 worst; the files have them all."""
+    rng = np.random.default_rng(0)
+    order = rng.permutation(1000)
+    values = [None if ap < 10 else ap / 10 for ap in order.tolist()]
+    rows = [ClassResult(f'class {i}', ap, *[1.0] * 3, 1) for i, ap in enumerate(values)]
+    shown = [i for i, ap in enumerate(order) if 10 <= ap < 60 or ap >= 900]
+    lines = render_table(rows).splitlines()
+    names = [line.split('│')[1].strip() for line in lines if line.startswith('│ class ')]
+    assert names == [f'class {i}' for i in shown]
+    assert lines[-1] == 'the 100 best and the 50 worst of 1,000 classes'
+    titles, ticks = [], []
+    axes = 'matplotlib.axes.Axes'
+    monkeypatch.setattr(f'{axes}.set_title', lambda self, text, **_: titles.append(text))
+    monkeypatch.setattr(f'{axes}.set_yticks', lambda self, at, names, **_: ticks.extend(names))
+    write_report(tmp_path, rows, {})
+    mean = np.mean([ap for ap in values if ap is not None])
+    assert titles == [
+        f'mAP {mean:.2f} over 990 classes (number of positives), the 100 best and the 50 worst, '
+        '10 without positives left out'
+    ]
+    assert sorted(ticks) == sorted(f'class {i} (1)' for i in shown)
+    assert len((tmp_path / 'per_class.csv').read_text().splitlines()) == 1001
+    assert render_table(rows[:300]).count('│ class ') == 300
 
 
 def test_table_shows_missing_values_and_markup():

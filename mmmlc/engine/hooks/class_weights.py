@@ -12,6 +12,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 from torch import Tensor
 
+from mmmlc.ops.wording import listed
 from mmmlc.registry import HOOKS
 
 
@@ -60,7 +61,7 @@ class ClassWeightHook(Hook):
         names = dataset.metainfo['classes']
         empty = [names[c] for c in (positives == 0).nonzero().flatten().tolist()]
         if empty:
-            _log(f'class weight 1, no positive in training: {", ".join(empty)}', logging.WARNING)
+            _log(f'class weight 1, no positive in training: {listed(empty)}', logging.WARNING)
         low, high = int(weights.argmin()), int(weights.argmax())
         _log(
             f'class weights from {len(dataset)} training images: {weights[low]:.2f} '

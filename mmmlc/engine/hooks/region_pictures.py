@@ -12,9 +12,10 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 from torchvision.ops import nms
 
+from mmmlc.datasets.transforms import loader_of
 from mmmlc.proposals.store import ProposalStore
 from mmmlc.registry import HOOKS
-from mmmlc.visualization.regions import draw_prediction, read_rgb
+from mmmlc.visualization.regions import draw_prediction
 
 
 @HOOKS.register_module()
@@ -62,11 +63,12 @@ class RegionPictureHook(Hook):
     ) -> None:
         """Draw the images of a batch."""
         classes = runner.test_dataloader.dataset.metainfo['classes']
+        loader = loader_of(runner.test_dataloader.dataset)
         for sample in outputs or ():
             if self.max_images is not None and self._drawn >= self.max_images:
                 return
             picture = draw_prediction(
-                read_rgb(sample.img_path),
+                loader.picture(sample.img_path),
                 sample,
                 classes,
                 self.min_score,

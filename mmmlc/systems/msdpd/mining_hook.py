@@ -11,6 +11,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpretrain.models import ImageClassifier
 
+from mmmlc.datasets.transforms import loader_of
 from mmmlc.registry import HOOKS
 
 from .classifiers import fit_classifiers, image_features
@@ -120,7 +121,8 @@ class PartMiningHook(Hook):
         )
         if scales is not None and self.pictures:
             classes = loader.dataset.metainfo['classes']
-            write_part_pictures(stem, *load_mined(f'{stem}.npz'), classes)
+            load = loader_of(loader.dataset).picture
+            write_part_pictures(stem, *load_mined(f'{stem}.npz'), classes, load=load)
         share_parts(model.head, scales)
 
 

@@ -5,15 +5,15 @@ C: classes, N: images.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from mmmlc.datasets.decoding import read_rgb
 from mmmlc.ops.boxes import flip_boxes, to_fractions, to_pixels
-from mmmlc.visualization.regions import read_rgb
 
 from .clusters import MinedScale
 
@@ -49,6 +49,7 @@ def part_grid(
     classes: Sequence[str],
     clusters: Sequence[int],
     patches: int = 8,
+    load: Callable[[str], Image.Image] = read_rgb,
 ) -> Image.Image:
     """One row a cluster: entropy, members, the two strongest classes, and its best patches.
 
@@ -59,6 +60,7 @@ def part_grid(
         classes: Names of the C classes.
         clusters: Which to show, from top to bottom.
         patches: Patches a row.
+        load: Reads an image in RGB, as the pipeline that was mined on.
     """
     step = PATCH + GAP
     sheet = Image.new('RGB', (TEXT + patches * step, len(clusters) * step), 'white')
@@ -69,7 +71,7 @@ def part_grid(
             image = int(scale.images[point])
             is_flipped = bool(flipped[image])
             box = patch_box(int(scale.locations[point]), scale.size, is_flipped)
-            patch = _crop(read_rgb(names[image]), box)
+            patch = _crop(load(names[image]), box)
             patch = ImageOps.mirror(patch) if is_flipped else patch
             sheet.paste(patch, (TEXT + column * step, row * step))
     return sheet
@@ -117,8 +119,11 @@ def write_part_pictures(
     flipped: torch.Tensor,
     classes: Sequence[str],
     rows: int = 18,
+    load: Callable[[str], Image.Image] = read_rgb,
 ) -> list[Path]:
     """Write a grid a scale, ``parts_scale1.png`` ...: best and last detectors, clusters not kept.
+
+    ``load`` reads an image in RGB, as the pipeline that was mined on.
 
     Returns:
         The files.
@@ -129,6 +134,6 @@ def write_part_pictures(
     for number, scale in enumerate(scales, start=1):
         path = folder / f'parts_scale{number}.png'
         clusters = shown_clusters(scale, rows)
-        part_grid(scale, names, flipped, classes, clusters).save(path)
+        part_grid(scale, names, flipped, classes, clusters, load=load).save(path)
         written.append(path)
     return written
