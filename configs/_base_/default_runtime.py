@@ -9,6 +9,7 @@ default_hooks = dict(
     checkpoint=dict(type='mmmlc.CheckpointHook', interval=1, max_keep_ckpts=1),
     divergence=dict(type='mmmlc.DivergenceHook'),
     sampler_seed=dict(type='mmengine.DistSamplerSeedHook'),
+    exact_resume=dict(type='mmmlc.ExactResumeHook'),
 )
 custom_hooks = [dict(type='mmmlc.VocabularyHook')]
 

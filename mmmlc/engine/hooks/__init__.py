@@ -4,6 +4,7 @@ from .channels_last import ChannelsLastHook
 from .checkpoint import CheckpointHook
 from .class_weights import ClassWeightHook
 from .divergence import DivergenceHook
+from .exact_resume import ExactResumeHook
 from .region_pictures import RegionPictureHook
 from .vocabulary import VocabularyHook
 
@@ -12,6 +13,7 @@ __all__ = [
     'CheckpointHook',
     'ClassWeightHook',
     'DivergenceHook',
+    'ExactResumeHook',
     'RegionPictureHook',
     'VocabularyHook',
 ]
