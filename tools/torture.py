@@ -1,7 +1,7 @@
 """Kill trainings while they write checkpoints, and resume them, for developers.
 
-python tools/torture.py                                   # 20 kills at random bytes
-python tools/torture.py configs/kd_wsd/teacher_r18_toy.py --trials 5 --seed 1
+python tools/torture.py configs/mcar/mcar_r18_toy.py   # 20 kills at random bytes
+python tools/torture.py configs/rdal/rdal_toy.py --trials 5 --seed 1
 
 A training of three epochs on a few toy images is killed (SIGKILL) after so many bytes of its
 checkpoints and pointers have been written, then resumed with --resume. It counts as resumed if it
@@ -216,8 +216,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    default = Path(__file__).resolve().parents[1] / 'configs/mcar/mcar_r18_toy.py'
-    parser.add_argument('config', nargs='?', type=Path, default=default, help='on ToyScenes')
+    parser.add_argument('config', type=Path, help='one on ToyScenes')
     parser.add_argument('--trials', type=int, default=20, help='(%(default)s)')
     parser.add_argument('--seed', type=int, default=0, help='of the bytes (%(default)s)')
     args = parser.parse_args()

@@ -52,6 +52,7 @@ def write_whole(path: str | Path, content: bytes | memoryview) -> None:
             file.write(content)
         put_in_place(part, path)
     except OSError as error:
+        part.unlink(missing_ok=True)  # first: it takes up what is free
         if error.errno not in FULL:
             raise
         raise DiskFullError(error, path, len(content)) from None

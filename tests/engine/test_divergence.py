@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT
+from helpers.places import ROOT
 from helpers.processes import as_group
 from helpers.tiny_training import tiny_config, train, without_slow_parts
 from mmengine.optim import OptimWrapper

@@ -5,15 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import resource
-import runpy
 import signal
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
-from conftest import ROOT
+from helpers.places import tool
 from helpers.processes import as_group, forked
 from helpers.tiny_training import tiny_config, train, without_slow_parts
 from mmengine.config import Config
@@ -27,7 +25,7 @@ from mmmlc.engine.resume import check_whole, read_training
 from mmmlc.engine.whole_files import write_whole
 from mmmlc.evaluation import MultiLabelMetric
 
-torture = SimpleNamespace(**runpy.run_path(str(ROOT / 'tools/torture.py')))
+torture = tool('torture')
 
 
 @pytest.fixture(autouse=True, scope='module')

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmmlc.engine import RunOptions, build_runner, load_config
 
+from .places import TOY_CONFIG
 from .small_data import write_for
 
 _numbers = itertools.count()
@@ -30,7 +30,7 @@ def tiny_config(folder: Path, epochs: int = 2, **options) -> Config:
         'optim_wrapper.optimizer.lr': 0.01,
         'randomness.seed': 0,
     }
-    cfg = load_config(ROOT / 'configs/mcar/baseline_r18_toy.py', changes, folder / 'work')
+    cfg = load_config(TOY_CONFIG, changes, folder / 'work')
     cfg.param_scheduler = dict(type='mmengine.MultiStepLR', milestones=[1], gamma=0.5)
     write_for(cfg, folder / 'data')
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):

@@ -46,6 +46,8 @@ class CheckpointHook(PlainCheckpointHook):
         TrainingEndedError: in all processes, if one of them cannot save.
     """
 
+    writes = 0  # checkpoints and best checkpoints saved so far, the same in all processes
+
     def before_train(self, runner: Runner) -> None:
         """Find the folder, and clear what a killed run has left in it."""
         super().before_train(runner)
@@ -215,6 +217,7 @@ class CheckpointHook(PlainCheckpointHook):
         if self._is_local:
             folder = Path(self.out_dir)
             self._first(runner, name, lambda: put_in_place(folder / part, folder / name))
+        self.writes += 1
 
     def _point(self, runner: Runner) -> None:
         pointer = Path(runner.work_dir, POINTER)
@@ -230,12 +233,12 @@ class CheckpointHook(PlainCheckpointHook):
             action()
         except Exception as caught:  # whatever it is, the other processes must not wait for this
             error = caught
+        if error is not None and self._is_local and dist.is_main_process():
+            remove(Path(self.out_dir, part_name(name)))  # first: it takes up what is free
         if isinstance(error, OSError) and error.errno in FULL:
             if not isinstance(error, DiskFullError):
                 error = DiskFullError(error, Path(self.out_dir, name), self._needed)
             error = TrainingEndedError(f'{error}; {self.last_good(runner)}')
-        if error is not None and self._is_local and dist.is_main_process():
-            remove(Path(self.out_dir, part_name(name)))
         stop_together(error)
 
     def _remove(self, path: str) -> None:

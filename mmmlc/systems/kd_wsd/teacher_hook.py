@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine import dist
-from mmengine.hooks import CheckpointHook, Hook
+from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -16,6 +16,7 @@ from torch import nn
 
 from mmmlc.engine.checkpoints import load_checkpoint_file, save_checkpoint_file
 from mmmlc.engine.ending import stop_together
+from mmmlc.engine.hooks import CheckpointHook
 from mmmlc.engine.launch import load_config
 from mmmlc.registry import HOOKS, MODELS
 
@@ -28,8 +29,8 @@ class TeacherHook(Hook):
     """Give a :class:`Distiller` its teacher, and export the student at every save.
 
     Beside each checkpoint ``epoch_N.pth`` (``best_..._epoch_N.pth``) lies ``student_epoch_N.pth``:
-    an ordinary checkpoint of the student's own config. It goes when the checkpoint goes. A test
-    needs no teacher and loads none.
+    an ordinary checkpoint of the student's own config. It goes when the checkpoint goes. (This
+    follows ``mmmlc.CheckpointHook`` alone.) A test needs no teacher and loads none.
 
     Args:
         config: Config file of the teacher.
@@ -65,7 +66,7 @@ class TeacherHook(Hook):
         self.cache = cache
         self.cache_maps = cache_maps
         self.cache_type = cache_type
-        self._saved = False
+        self._saved = 0  # checkpoints that have their students
 
     def before_train(self, runner: Runner) -> None:
         """Build, load, check and hand over the teacher."""
@@ -99,10 +100,6 @@ class TeacherHook(Hook):
         print_log(f'teacher: {self.config}, weights of {self.checkpoint}', 'current')
         return teacher
 
-    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Note that there will be something to export."""
-        self._saved = True
-
     def after_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
         """Export the student of a checkpoint saved by iteration."""
         self._export_saved(runner)
@@ -116,19 +113,23 @@ class TeacherHook(Hook):
         self._export_saved(runner)
 
     def _export_saved(self, runner: Runner) -> None:
-        if self._saved:
-            self._saved = False
+        if any(hook.writes != self._saved for hook in _savers(runner)):
             self._export(runner)
 
     def _export(self, runner: Runner) -> None:
-        savers = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
-        error: Exception | None = None
-        if savers and dist.is_main_process():
-            try:
-                export_students(Path(savers[0].out_dir))
-            except Exception as caught:  # whatever it is, the others must not wait for this process
-                error = caught
-        stop_together(error)
+        for saver in _savers(runner)[:1]:
+            error: Exception | None = None
+            self._saved = saver.writes
+            if dist.is_main_process():
+                try:
+                    export_students(Path(saver.out_dir))
+                except Exception as caught:  # whatever it is, the others must not wait for this one
+                    error = caught
+            stop_together(error)
+
+
+def _savers(runner: Runner) -> list[CheckpointHook]:
+    return [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
 
 
 def _check_classes(path: str, meta: dict, expected: tuple[str, ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import os
 import runpy
 import shutil
@@ -121,6 +122,28 @@ def test_exports_follow_the_checkpoints(lab, trained, tmp_path):
     torch.save(dict(meta={}, state_dict=dict(weight=torch.ones(1))), tmp_path / 'epoch_2.pth')
     with pytest.raises(ValueError, match='epoch_2.pth holds no student'):
         export_students(tmp_path)
+
+
+def test_exports_after_an_accident(lab, trained, tmp_path, monkeypatch):
+    """A damaged checkpoint is passed over, and a full disk leaves the students as they are."""
+    for name in ('epoch_1.pth', 'epoch_2.pth'):
+        shutil.copy(lab.folder / 'stage2' / name, tmp_path)
+    (tmp_path / 'epoch_1.pth').write_bytes((tmp_path / 'epoch_1.pth').read_bytes()[:-9])
+    export_students(tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {'epoch_1.pth', 'epoch_2.pth', 'student_epoch_2.pth'}
+    before = (tmp_path / 'student_epoch_2.pth').read_bytes()
+    os.utime(tmp_path / 'student_epoch_2.pth', (1, 1))  # older than its checkpoint
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(os, 'fsync', full)
+    sentence = rf'^{tmp_path}/student_epoch_2.pth cannot be written: it needs .* MB are free in'
+    with pytest.raises(OSError, match=sentence):
+        export_students(tmp_path)
+    assert (tmp_path / 'student_epoch_2.pth').read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == names
 
 
 @pytest.mark.parametrize(
