@@ -10,6 +10,14 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
+# No "all": pip cannot install OpenCV's packages in order, nor mmdet without what it asks for.
+EXTRAS = ('torch', 'opencv', 'detection', 'svm', 'timm', 'tests')
+# Tools that need a checkout, or that only developers use: not for mim.
+CHECKOUT_TOOLS = (
+    *('benchmark.py', 'benchmarks', 'check_photos.py', 'compare_configs.py', 'ledger.py'),
+    *('metafiles', 'run_tests.sh', 'strict_yaml.py', 'sweep.py', 'sweeps'),
+    *('check_install.py', 'install.sh', 'install', 'quickstart.py', 'quickstart.sh'),
+)
 
 
 def requirements(name: str) -> list[str]:
@@ -37,7 +45,7 @@ def readme() -> str:
 
 
 class BuildWithConfigs(build_py):
-    """Puts configs and tools where ``mim train mmmlc CONFIG`` looks for them.
+    """Puts configs, tools and the index of models where ``mim train mmmlc CONFIG`` looks for them.
 
     That is the package's .mim; onedl-mim 0.5 takes the folder of the first file that pip recorded
     for the package, which would be mmmlc-VERSION.dist-info, were it not for mim_mmmlc.
@@ -48,10 +56,23 @@ class BuildWithConfigs(build_py):
         if self.editable_mode:  # mim finds those of the checkout, and refuses two of a name
             return
         for package in ('mmmlc', 'mim_mmmlc'):
-            for name in ('configs', 'tools'):
-                target = Path(self.build_lib) / package / '.mim' / name
-                shutil.rmtree(target, ignore_errors=True)
-                shutil.copytree(ROOT / name, target, ignore=shutil.ignore_patterns('__pycache__'))
+            target = Path(self.build_lib) / package / '.mim'
+            shutil.rmtree(target, ignore_errors=True)
+            copy_tree('configs', target)
+            copy_tree('tools', target, *CHECKOUT_TOOLS)
+            for index in ROOT.glob('model-index.yml'):
+                shutil.copy(index, target)
+
+
+def copy_tree(name: str, target: Path, *left_out: str) -> None:
+    """Copy a folder of the project into ``target``; of its own entries, not ``left_out``."""
+    ignore = shutil.ignore_patterns('__pycache__')
+    for path in sorted((ROOT / name).iterdir()):
+        if path.name in left_out or path.name == '__pycache__':
+            continue
+        copy = target / name / path.name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(path, copy, ignore=ignore) if path.is_dir() else shutil.copy(path, copy)
 
 
 setup(
@@ -61,19 +82,22 @@ setup(
     long_description=readme(),
     long_description_content_type='text/markdown',
     author='The mmmlc authors',
-    license='Apache-2.0',
+    license_expression='Apache-2.0',
     license_files=['LICENSE'],
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Intended Audience :: Science/Research',
+        'Operating System :: POSIX',
+        *(f'Programming Language :: Python :: 3.{minor}' for minor in range(10, 14)),
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+        'Typing :: Typed',
+    ],
     python_requires='>=3.10',
     packages=find_packages(include=['mmmlc', 'mmmlc.*']),
+    package_data={'mmmlc': ['py.typed']},
     cmdclass={'build_py': BuildWithConfigs},
     install_requires=requirements('core'),
-    extras_require={
-        'torch': requirements('torch'),
-        'opencv': requirements('opencv'),
-        'detection': requirements('detection'),
-        'svm': requirements('svm'),
-        'timm': requirements('timm'),
-        'tests': requirements('tests'),
-    },
+    extras_require={name: requirements(name) for name in EXTRAS},
     zip_safe=False,
 )

@@ -30,7 +30,8 @@ class RefusedPickleError(ValueError):
         self.name = name
 
 
-def named(function: Callable, name: str) -> Callable:
+# Any, not Callable: NumPy's annotation of __reduce__ allows for a name in the function's place.
+def named(function: Any, name: str) -> Callable:
     """A copy of a function that unpicklers find under the name (module and all) in files."""
 
     def alias(*args: Any) -> Any:
@@ -90,7 +91,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _by_name() -> dict[str, Any]:
-    plain = [*numpy_globals(), OrderedDict, torch._utils._rebuild_tensor_v2]
+    plain: list[Any] = [*numpy_globals(), OrderedDict, torch._utils._rebuild_tensor_v2]
     names = {f'{item.__module__}.{item.__qualname__}': item for item in plain}
     # torch's own function for this unpickles whatever is in there.
     names['torch.storage._load_from_bytes'] = _tensor_from_bytes

@@ -1,16 +1,22 @@
-"""Fixtures shared by all tests: paths, and the optional folder of real images and vectors."""
+"""Fixtures shared by all tests."""
 
 from __future__ import annotations
 
-import os
+import gc
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
-SHARED = Path(os.environ.get('MMMLC_SHARED', ROOT.parent / 'shared'))
+collect_ignore = ['project/sixth_system']  # its test runs in a copy of the tree
+
+
+def pytest_collection_finish() -> None:
+    """mmengine collects garbage for each data set: spare it what all the imports have left."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -24,11 +30,3 @@ def seeded() -> None:
 def root() -> Path:
     """The checkout."""
     return ROOT
-
-
-@pytest.fixture(scope='session')
-def shared() -> Path:
-    """Folder with real images (``data/``) and reference outputs (``vectors/``)."""
-    if not (SHARED / 'data').is_dir():
-        pytest.skip(f'no reference data at {SHARED}: set MMMLC_SHARED to the folder that holds it')
-    return SHARED

@@ -14,6 +14,7 @@ EOF
 # Modules that Python runs before the tests, one a line.
 checks=(
   'ruff check .'
+  'mypy mmmlc'
 )
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)

@@ -1,4 +1,4 @@
-# MsDPD on ResNet-50, end to end, on VOC07: runs without compiled operators. Not in the paper.
+# MsDPD on ResNet-50, end to end, on VOC07, without mmdet. Not in the paper.
 _base_ = [
     '../_base_/models/r50.py',
     '../_base_/datasets/voc07_bs16_jitter448.py',

@@ -1,7 +1,7 @@
 # MsDPD, step 2: part detectors and their features on COCO, by alternating updates, on the network
 # of stage1_vgg16_coco.py, which stays as it is.
 # The paper has no COCO; the schedule is ours.
-# Needs mmdet and mmcv with compiled operators.
+# Needs mmdet.
 _base_ = [
     '../_base_/models/msdpd_ssd512_step2.py',
     '../_base_/datasets/msdpd_coco14_bs32_512.py',

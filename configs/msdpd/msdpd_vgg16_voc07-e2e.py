@@ -1,6 +1,6 @@
 # MsDPD end to end on VOC07: the whole network learns through the pooling in closed form, which the
 # paper names as unsolved. Starts from stage1_vgg16_voc07.py.
-# Needs mmdet and mmcv with compiled operators.
+# Needs mmdet.
 _base_ = [
     '../_base_/models/msdpd_ssd512_step2.py',
     '../_base_/datasets/msdpd_voc07_bs32_512.py',

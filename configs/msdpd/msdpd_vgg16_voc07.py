@@ -1,7 +1,7 @@
 # MsDPD, step 2: part detectors and their features on VOC07, by alternating updates, on the network
 # of stage1_vgg16_voc07.py, which stays as it is.
 # The paper: 93.5 mAP on VOC07 test.
-# Needs mmdet and mmcv with compiled operators.
+# Needs mmdet.
 _base_ = [
     '../_base_/models/msdpd_ssd512_step2.py',
     '../_base_/datasets/msdpd_voc07_bs32_512.py',

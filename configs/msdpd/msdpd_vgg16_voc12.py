@@ -1,7 +1,7 @@
 # MsDPD, step 2: part detectors and their features on VOC12, by alternating updates, on the network
 # of stage1_vgg16_voc12.py, which stays as it is.
 # The paper: 92.8 mAP on VOC12 test.
-# Needs mmdet and mmcv with compiled operators.
+# Needs mmdet.
 _base_ = [
     '../_base_/models/msdpd_ssd512_step2.py',
     '../_base_/datasets/msdpd_voc12_bs32_512.py',

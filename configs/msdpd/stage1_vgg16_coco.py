@@ -1,6 +1,6 @@
 # MsDPD, step 1: the network of SSD512 learns to classify from conv12_2 (scale 5) on COCO.
 # The paper has no COCO; the schedule is ours.
-# Needs mmdet and mmcv with compiled operators.
+# Needs mmdet.
 _base_ = [
     '../_base_/models/msdpd_ssd512_step1.py',
     '../_base_/datasets/msdpd_coco14_bs32_512.py',

@@ -1,5 +1,5 @@
 # MsDPD, step 1: the network of SSD512 learns to classify from conv12_2 (scale 5) on VOC07.
-# Needs mmdet and mmcv with compiled operators.
+# Needs mmdet.
 _base_ = [
     '../_base_/models/msdpd_ssd512_step1.py',
     '../_base_/datasets/msdpd_voc07_bs32_512.py',

@@ -56,7 +56,7 @@ def check_files(paths: Sequence[str], workers: int | None = None) -> Iterator[Fi
         workers: processes; by default one per core that this process may use.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    workers = min(workers or cores, len(paths))
+    workers = min(workers or cores or 1, len(paths))
     if workers <= 1:
         yield from map(check_file, paths)
         return

@@ -59,7 +59,7 @@ def print_report(report: DataReport, console: Console, most: int | None = 20) ->
     table = Table(title='Splits')
     table.add_column('')
     for row in rows:
-        table.add_column(escape(row['split']), justify='right', overflow='fold')
+        table.add_column(escape(str(row['split'])), justify='right', overflow='fold')
     for key in list(rows[0])[1:]:
         cells = [row[key] for row in rows]
         table.add_row(key, *(f'{c:,}' if not isinstance(c, str) else escape(c) for c in cells))

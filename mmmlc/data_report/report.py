@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any
 
 import numpy as np
 from mmengine.config import Config
@@ -130,14 +131,14 @@ def _without_pipeline(config: dict) -> dict:
     return config
 
 
-def _leaves(dataset) -> list:
+def _leaves(dataset: Any) -> list:
     """The data sets inside wrappers, so that repeated images are not taken for duplicates."""
     if hasattr(dataset, 'datasets'):
         return list(chain.from_iterable(map(_leaves, dataset.datasets)))
     return _leaves(dataset.dataset) if hasattr(dataset, 'dataset') else [dataset]
 
 
-def _read(name: str, dataset) -> Split:
+def _read(name: str, dataset: Any) -> Split:
     leaves = _leaves(dataset)
     samples = [leaf.get_data_info(i) for leaf in leaves for i in range(len(leaf))]
     sources = dict.fromkeys(getattr(leaf, 'source', leaf.ann_file) for leaf in leaves)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import mmcv.transforms as mmcv_t
 import mmengine.dataset as mmengine_d
@@ -93,7 +94,7 @@ def _unsafe(transforms: Iterable, path: str, movable: bool) -> Iterator[str]:
             yield name
 
 
-def _inner(wrapper: object) -> Sequence:
+def _inner(wrapper: Any) -> Sequence:
     if hasattr(wrapper, 'resize'):  # RandomResize, RandomChoiceResize
         return [wrapper.resize]
     inner = wrapper.transforms

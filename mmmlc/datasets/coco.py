@@ -14,6 +14,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
+from typing import Any
 
 import numpy as np
 from mmengine import fileio
@@ -59,10 +60,10 @@ class CocoMultiLabel(MultiLabelMixin, BaseDataset):
     def __init__(
         self,
         ann_file: str,
-        *args,
+        *args: Any,
         class_order: str = 'category',
         keep_unlabelled: bool = False,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         if class_order not in ('category', 'name'):
             raise ValueError(f"class_order={class_order!r}, expected 'category' or 'name'")
@@ -206,10 +207,10 @@ def _column(ann_file: str, dataset: dict, section: str, key: str, types: tuple) 
 
 def _box_columns(ann_file: str, coco: COCO, anns: list[dict], rows: np.ndarray) -> dict:
     """Return ``boxes``, ``box_crowd`` and ``box_areas`` of all annotations; rows: their images."""
-    sizes = [
+    columns = [
         _column(ann_file, coco.dataset, 'images', k, (int, float)) for k in ('height', 'width')
     ]
-    sizes = np.array(sizes, dtype=np.float64).T
+    sizes = np.array(columns, dtype=np.float64).T
     if len(bad := np.flatnonzero(~(sizes > 0).all(1))):
         raise ValueError(
             f'{ann_file}: images[{bad[0]}] has width, height {sizes[bad[0], ::-1].tolist()}, '

@@ -7,6 +7,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import chain, islice
 from operator import methodcaller
 
@@ -30,6 +31,9 @@ class _Values(dict):
         return value
 
 
+_csv = partial(csv.reader, skipinitialspace=True, strict=True)
+
+
 class CsvReader:
     """CSV with a header: a column of label lists if there is one, else a column per class."""
 
@@ -40,7 +44,7 @@ class CsvReader:
         # Decodes as it goes; newline='' leaves line ends, also those in quotes, to the csv module.
         self.file = io.TextIOWrapper(io.BytesIO(data), encoding='utf-8-sig', newline='')
         self.header, delimiter = self._read_header()
-        self.reader = self._csv(self.file, delimiter)
+        self.reader = _csv(self.file, delimiter=delimiter)
         self.column = {name: index for index, name in enumerate(self.header)}
         self.one_hot = names.labels not in self.column
         known = {names.path, names.split}
@@ -52,10 +56,6 @@ class CsvReader:
             used = known.union(self.class_columns)
         self.unused = [name for name in self.header if name not in used]
 
-    @staticmethod
-    def _csv(lines, delimiter: str) -> Iterator[list[str]]:
-        return csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
-
     def _read_header(self) -> tuple[list[str], str]:
         line = self.file.readline()
         if not line.strip():
@@ -63,7 +63,7 @@ class CsvReader:
             raise ValueError(f'{self.path} {where}, expected a header with {self.names.path!r}')
         for delimiter in ',;\t':
             try:
-                header = [name.strip() for name in next(self._csv([line], delimiter))]
+                header = [name.strip() for name in next(_csv([line], delimiter=delimiter))]
             except csv.Error as error:
                 raise ValueError(f'{self.path}: line 1: {error}') from error
             if self.names.path not in header:
@@ -148,7 +148,7 @@ class CsvReader:
                 return
             lines = before + 2 + np.arange(len(rows))  # from 1, after the header
             if self.reader.line_num - before > len(rows):  # line ends in quotes
-                extra = [_line_ends(row) for row in rows]
+                extra = np.array([_line_ends(row) for row in rows])
                 lines += np.cumsum(extra) - extra
             widths = np.fromiter(map(len, rows), np.int64, len(rows))
             if (widths != len(self.header)).any():

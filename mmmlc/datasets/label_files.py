@@ -41,7 +41,8 @@ def read_class_names(path: str) -> list[str]:
 
 
 def _read_json_lines(path: str, names: Names) -> LabelRows:
-    builder, seen = Builder(path), set()
+    builder = Builder(path)
+    seen: set[str] = set()
     # Not splitlines: JSON may hold other line ends, such as U+2028, inside its texts.
     numbered = enumerate(decode(path, fileio.get(path)).split('\n'), start=1)
     filled = ((number, line) for number, line in numbered if line.strip())
@@ -82,7 +83,12 @@ def _parse(path: str, number: int, line: str) -> dict:
 
 
 def _fields(
-    path: str, lines: np.ndarray, records: list[dict], name: str, kind: type, default=_ABSENT
+    path: str,
+    lines: np.ndarray,
+    records: list[dict],
+    name: str,
+    kind: type,
+    default: object = _ABSENT,
 ) -> list:
     values = [record.get(name, default) for record in records]
     if set(map(type, values)) == {kind}:

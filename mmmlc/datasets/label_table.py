@@ -111,7 +111,8 @@ def first_of_path(hashes: np.ndarray, paths: Ragged) -> np.ndarray:
     _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
     first = first[group]
     for row in np.flatnonzero(first != own):
-        if np.array_equal(paths[row], paths[first[row]]):  # else two texts share a 64-bit hash
+        # Else two texts share a 64-bit hash.
+        if np.array_equal(paths[int(row)], paths[int(first[row])]):
             own[row] = first[row]
     return own
 
@@ -147,7 +148,8 @@ class LabelTable(Sequence):
     def __len__(self) -> int:
         return len(self.entries)
 
-    def __getitem__(self, index: int) -> dict:
+    # No slices: mmengine's data sets ask for one sample at a time.
+    def __getitem__(self, index: int) -> dict:  # type: ignore[override]
         row = range(len(self))[index]  # negative indices, and IndexError beyond the end
         path = self.paths.text(row)
         return {
@@ -160,5 +162,5 @@ class LabelTable(Sequence):
 
     def take(self, rows: np.ndarray) -> LabelTable:
         """A table of these rows only."""
-        columns = (column.take(rows) for column in (self.paths, self.labels, self.unknown))
-        return LabelTable(self.prefix, *columns, self.entries[rows])
+        paths, labels, unknown = (x.take(rows) for x in (self.paths, self.labels, self.unknown))
+        return LabelTable(self.prefix, paths, labels, unknown, self.entries[rows])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,8 +17,13 @@ from mmmlc.registry import DATASETS
 from .box_checks import check_boxes_follow
 from .transforms import BrokenImageError, warn
 
+if TYPE_CHECKING:
+    from mmpretrain.datasets import BaseDataset as _Host  # what the mixin is mixed into
+else:
+    _Host = object
 
-class MultiLabelMixin:
+
+class MultiLabelMixin(_Host):
     """Goes before an mmpretrain dataset; adds the checks, and replaces broken images in training.
 
     - ``gt_label`` is sorted and unique (mmpretrain's one-hot counts a repeated label twice); a
@@ -39,11 +45,11 @@ class MultiLabelMixin:
 
     def __init__(
         self,
-        *args,
+        *args: Any,
         with_boxes: bool = True,
         lazy_init: bool = False,
         max_refetch: int = 100,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         if kwargs.get('filter_cfg'):
             raise ValueError(f'{type(self).__name__} takes no filter_cfg: {kwargs["filter_cfg"]}')
@@ -76,7 +82,7 @@ class MultiLabelMixin:
             _require(os.path.isdir, path, key, 'folder')
         _require(os.path.isfile, self.source, self.source_key, 'file')
 
-    def filter_data(self) -> list[dict]:
+    def filter_data(self) -> Sequence[dict]:
         """Check and normalise the labels of all samples (mmengine calls this in full_init)."""
         data_list = super().filter_data()
         classes = self._metainfo.get('classes') or self._metainfo.get('categories')
@@ -118,7 +124,8 @@ class MultiLabelMixin:
         try:
             data = super().prepare_data(idx)
         except BrokenImageError as error:
-            return self._report_broken(idx, error)
+            self._report_broken(idx, error)
+            return None
         self._failures = 0
         return data
 
@@ -150,7 +157,7 @@ class MultiLabelMixin:
         return matrix
 
 
-def _require(exists, path: str | None, key: str, what: str) -> None:
+def _require(exists: Callable[[str], bool], path: str | None, key: str, what: str) -> None:
     """Raise FileNotFoundError naming the config key; remote paths are not looked at."""
     if not path or not isinstance(get_file_backend(path), LocalBackend) or exists(path):
         return
@@ -165,7 +172,7 @@ class MultiLabelDataset(MultiLabelMixin, _MultiLabelDataset):
     It carries no boxes, so that every transform may be used.
     """
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, with_boxes=False, **kwargs)
 
     def load_data_list(self) -> list[dict]:

@@ -6,6 +6,7 @@ N images, C concepts: the labels are read as a table (N, C) of 0 and 1, one file
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 from mmengine import fileio
@@ -55,7 +56,7 @@ class NUSWIDE(MultiLabelMixin, BaseDataset):
         image_list: str = '',
         data_prefix: str | dict = 'Flickr',
         keep_unlabelled: bool = False,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         if bool(split) == bool(image_list) or split not in ('', *_PARTS):
             raise ValueError(
@@ -82,9 +83,9 @@ class NUSWIDE(MultiLabelMixin, BaseDataset):
         else:
             paths, table = self._read_part(_PARTS[self.split], concepts)
         self._log_counts(table)
-        rows, labels = np.nonzero(table)
+        rows, columns = np.nonzero(table)
         ends = np.cumsum(np.bincount(rows, minlength=len(paths)))
-        labels = labels.tolist()
+        labels = columns.tolist()
         samples, start = [], 0
         for line, (path, end) in enumerate(zip(paths, ends.tolist(), strict=True), start=1):
             if start < end or self.keep_unlabelled:

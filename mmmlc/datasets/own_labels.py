@@ -9,6 +9,7 @@ import difflib
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from mmengine.logging import print_log
@@ -78,7 +79,7 @@ class OwnLabels(MultiLabelMixin, BaseDataset):
     def __init__(
         self,
         ann_file: str,
-        *args,
+        *args: Any,
         classes: Sequence[str] | str | None = None,
         split: str | None = None,
         shares: Mapping[str, float] | None = None,
@@ -90,7 +91,7 @@ class OwnLabels(MultiLabelMixin, BaseDataset):
         class_order: str | None = None,
         repeated: str = 'error',
         other_classes: str = 'error',
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         for key, value, choices in (
             ('class_order', class_order, (None, 'name', 'file')),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
+from typing import Any, cast
 
 import numpy as np
 from mmengine import list_from_file
@@ -65,7 +66,7 @@ class VOC(MultiLabelMixin, _VOC):
         test_mode: bool = False,
         difficult: str = 'positive',
         with_labels: bool = True,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         roles, splits = ('positive', 'negative', 'ignore'), ('train', 'val', 'trainval', 'test')
         if difficult not in roles:
@@ -160,7 +161,7 @@ class VOC(MultiLabelMixin, _VOC):
             annotation |= {'box_labels': labels[chosen], 'box_difficult': hard[chosen]}
         return annotation
 
-    def _labels(self, labels: np.ndarray, hard: np.ndarray) -> dict[str, list[int]]:
+    def _labels(self, labels: np.ndarray, hard: np.ndarray) -> dict[str, Any]:
         easy = set(labels[~hard].tolist())
         difficult = sorted(set(labels[hard].tolist()) - easy)
         positive = easy.union(difficult) if self.difficult == 'positive' else easy
@@ -206,11 +207,11 @@ def _boxes(root: ET.Element, path: str, chosen: np.ndarray) -> dict:
     if min(width, height) <= 0:
         raise ValueError(f'{path}: size is {width} x {height}, expected positive numbers')
     keys = ('xmin', 'ymin', 'xmax', 'ymax')
-    corners = [
+    rows = [
         _numbers(obj.find('bndbox'), keys, f'{path}: object {i}')
         for i, obj in enumerate(root.findall('object'))
     ]
-    corners = from_voc(np.array(corners, dtype=np.float64).reshape(-1, 4))
+    corners = from_voc(np.array(rows, dtype=np.float64).reshape(-1, 4))
     extents = corners[:, 2:] - corners[:, :2]
     if len(bad := np.flatnonzero(~(extents >= 0).all(axis=1))):
         raise ValueError(f'{path}: object {bad[0]} has its box ends in the wrong order')
@@ -225,7 +226,8 @@ def _boxes(root: ET.Element, path: str, chosen: np.ndarray) -> dict:
 def _numbers(node: ET.Element | None, keys: tuple[str, ...], where: str) -> list[float]:
     texts = {key: None if node is None else node.findtext(key) for key in keys}
     try:
-        return [float(text) for text in texts.values()]
+        # None, no such text, is the TypeError below.
+        return [float(cast(str, text)) for text in texts.values()]
     except (TypeError, ValueError) as error:
         raise ValueError(
             f'{where} has {texts}, expected numbers; with_boxes=False does not read the boxes'

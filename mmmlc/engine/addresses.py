@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -95,7 +96,7 @@ def _pavi(address: str) -> str:
 
 
 # Patterns as mmengine has them, so that each of its loaders is replaced.
-_FINDERS = [
+_FINDERS: list[tuple[str, Callable[[str], str | io.BytesIO]]] = [
     ('http://', _download),
     ('https://', _download),
     ('modelzoo://', _torchvision),

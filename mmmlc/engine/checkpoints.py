@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
 from mmengine.logging import HistoryBuffer
@@ -41,12 +42,14 @@ def use_strict_loaders(trust: bool = False) -> None:
     CheckpointLoader.register_scheme(PREFIXES, load_from_mmmlc, force=True)
 
 
-def load_from_mmmlc(filename: str, map_location=None) -> dict:
+def load_from_mmmlc(filename: str, map_location: Any = None) -> dict:
     """The loader that mmengine's registry gets; it logs the name from its 11th letter on."""
     return load_checkpoint_file(filename, map_location=map_location)
 
 
-def load_checkpoint_file(path: str | Path, trust: bool | None = None, map_location='cpu') -> dict:
+def load_checkpoint_file(
+    path: str | Path, trust: bool | None = None, map_location: Any = 'cpu'
+) -> dict:
     """Load a checkpoint without executing anything that is pickled in it.
 
     Args:
@@ -84,7 +87,7 @@ def save_checkpoint_file(checkpoint: dict, path: str | Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _read(file: str | io.BytesIO, name: str, trust: bool, map_location):
+def _read(file: str | io.BytesIO, name: str, trust: bool, map_location: Any) -> Any:
     try:
         if trust:
             return torch.load(file, map_location=map_location, weights_only=False)

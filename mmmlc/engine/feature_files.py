@@ -9,17 +9,18 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
+from mmengine.model import BaseModel
 from mmpretrain.structures import DataSample
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 STATE = 'state.json'
@@ -38,7 +39,7 @@ class Features(NamedTuple):
 
 
 def extract_features(
-    model: nn.Module,
+    model: BaseModel,
     compute: Callable[[Tensor], Tensor],
     dataset: Dataset,
     folder: str | Path,
@@ -66,7 +67,7 @@ def extract_features(
         ValueError: if the data set is empty, or features are not finite.
     """
     folder = Path(folder)
-    total = len(dataset)
+    total = len(cast(Sized, dataset))
     if total == 0:
         raise ValueError(f'{folder.name}: the data set is empty')
     made_of = {**made_of, 'images': total, 'classes': num_classes}
@@ -196,7 +197,7 @@ def _read_state(folder: Path) -> dict:
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
-def _open(folder: Path, name: str, mode: str) -> np.memmap:
+def _open(folder: Path, name: str, mode: Literal['r', 'r+']) -> np.memmap:
     return np.load(folder / f'{name}.npy', mmap_mode=mode, allow_pickle=False)
 
 

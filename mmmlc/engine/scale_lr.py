@@ -60,8 +60,8 @@ def scale_lr(cfg: Config, world_size: int) -> float:
             f'auto_scale_lr.base_batch_size is {base}, expected the number of images per update '
             'that optim_wrapper.optimizer.lr belongs to'
         )
-    optimizer = cfg.optim_wrapper.get('optimizer') or {}
-    if 'lr' not in optimizer:
+    optimizer = cfg.optim_wrapper.get('optimizer')
+    if not optimizer or 'lr' not in optimizer:
         raise ValueError('optim_wrapper.optimizer has no lr to scale: expected a single optimiser')
     images = images_per_update(cfg, world_size)
     factor = images / base

@@ -117,6 +117,8 @@ class WeakDetectionMetric(BaseMetric):
             )
         everything = (detected, labels, truth, box_labels, len(names))
         measures = detection_measures(*everything, self.iou)
+        kind: type[VOCDetection | COCODetection]
+        keys: tuple[str, ...]
         if self.style == 'voc':
             kind, columns = VOCDetection, [measures.ap, measures.ap_11point]
             keys = ('det_mAP', 'det_mAP_11point')

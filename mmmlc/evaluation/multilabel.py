@@ -54,7 +54,7 @@ class MultiLabelMetric(BaseMetric):
 
     def __init__(
         self,
-        threshold: float | Literal['pred_label'] = 0.5,
+        threshold: float | str = 0.5,
         topk: int = 3,
         tune_threshold: bool | Literal['class'] = False,
         split: str | None = None,
@@ -101,7 +101,7 @@ class MultiLabelMetric(BaseMetric):
         positive, difficult, valid, *labels = truth
         accumulator = ScoreAccumulator()
         accumulator.update(scores, positive, difficult, valid)
-        threshold = 0.5 if labels else self.threshold
+        threshold = 0.5 if isinstance(self.threshold, str) else self.threshold
         evaluation = accumulator.compute(threshold, self.topk, self.tune_threshold, *labels)
         self.class_thresholds = evaluation.class_thresholds
 
@@ -123,10 +123,10 @@ class MultiLabelMetric(BaseMetric):
             _log(f'left out of mAP, CP, CR and F1, without positives: {missing}', logging.WARNING)
         rows = class_results(names, evaluation)
         _log(f'per class, precision, recall, F1 at {self.threshold}:\n{render_table(rows)}')
-        settings = {'threshold': self.threshold, 'images': num_images}
+        settings: dict[str, Any] = {'threshold': self.threshold, 'images': num_images}
         if self.tune_threshold:
             settings['tuned_on'] = self._split_name
-        if self.tune_threshold == 'class':
+        if evaluation.class_thresholds is not None:
             thresholds = evaluation.class_thresholds.tolist()
             settings['class_thresholds'] = dict(zip(names, thresholds, strict=True))
             _log(
@@ -154,9 +154,9 @@ class MultiLabelMetric(BaseMetric):
         shapes = {tuple(sample[field].shape) for sample in samples for field in self.fields}
         if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
             raise ValueError(f'{self.fields} must all be (classes,), got shapes {sorted(shapes)}')
-        rows = torch.stack([torch.stack([s[f] for f in self.fields]) for s in samples])
-        rows = rows.detach().cpu()
-        rows = rows.to(torch.promote_types(rows.dtype, torch.float32)).numpy()
+        stacked = torch.stack([torch.stack([s[f] for f in self.fields]) for s in samples])
+        stacked = stacked.detach().cpu()
+        rows = stacked.to(torch.promote_types(stacked.dtype, torch.float32)).numpy()
         if np.isnan(rows).any():
             index, field, _ = np.argwhere(np.isnan(rows))[0]
             raise ValueError(f'{self.fields[field]!r} of {_name(samples[index])} holds NaN')

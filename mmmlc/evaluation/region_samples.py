@@ -35,14 +35,14 @@ def join_images(results: list[tuple]) -> tuple[Detected, np.ndarray, Truth, np.n
     Args:
         results: The fields of :class:`ImageRegions` for each image.
     """
-    images = ImageRegions(*zip(*results, strict=True))
+    sizes, *columns = zip(*results, strict=True)
+    regions, labels, scores, boxes, box_labels, difficult, crowd = map(np.concatenate, columns)
     of_regions, of_boxes = (
-        np.repeat(np.arange(len(results)), [len(x) for x in labels])
-        for labels in (images.labels, images.box_labels)
+        np.repeat(np.arange(len(results)), [len(x) for x in per_image])
+        for per_image in (columns[1], columns[4])
     )
-    regions, labels, scores, boxes, box_labels, difficult, crowd = map(np.concatenate, images[1:])
     # The rounding takes back what fractions in 32 bits lost: an IoU of exactly 0.5 stays that.
-    boxes = to_pixels(boxes.astype(np.float64), np.array(images.size)[of_boxes]).round(3)
+    boxes = to_pixels(boxes.astype(np.float64), np.array(sizes)[of_boxes]).round(3)
     detected = Detected(of_regions, regions.astype(np.float64), scores)
     return detected, labels, Truth(of_boxes, boxes, difficult, crowd), box_labels
 

@@ -8,8 +8,9 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass, fields
+from operator import itemgetter
 from pathlib import Path
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 from matplotlib.figure import Figure
 from rich.console import Console
@@ -22,9 +23,14 @@ from mmmlc.ops.score_accumulator import Evaluation
 class Row(Protocol):
     """A dataclass whose fields are the columns of a table: a name, then numbers or None."""
 
-    name: str
-    AP: float | None
-    positives: int
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def AP(self) -> float | None: ...
+    @property
+    def positives(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -88,9 +94,10 @@ def write_report(out_dir: str | Path, results: Sequence[Row], summary: dict[str,
 
 def plot_average_precision(results: Sequence[Row], path: str | Path) -> None:
     """Horizontal bars of the classes' AP, the best on top, with their mean as a line."""
-    shown = sorted((r for r in results if r.AP is not None), key=lambda r: r.AP)
+    shown = [(result.AP, result) for result in results if result.AP is not None]
+    shown.sort(key=itemgetter(0))
     left_out = len(results) - len(shown)
-    values = [result.AP for result in shown]
+    values = [ap for ap, _ in shown]
     mean = sum(values) / len(values)
     # A Figure of its own, not pyplot: no global backend or figure list is touched.
     height = 1.2 + 0.22 * len(shown)
@@ -98,7 +105,7 @@ def plot_average_precision(results: Sequence[Row], path: str | Path) -> None:
     figure = Figure(figsize=(8, height), dpi=min(120, 65000 / height), layout='constrained')
     axes = figure.subplots()
     bars = axes.barh(range(len(shown)), values, color='#4c78a8')
-    labels = [f'{r.name} ({r.positives})' for r in shown]
+    labels = [f'{r.name} ({r.positives})' for _, r in shown]
     axes.set_yticks(range(len(shown)), labels, fontsize=8, parse_math=False)
     axes.axvline(mean, color='#e45756', linestyle='--', linewidth=1)
     blank = {'facecolor': 'white', 'edgecolor': 'none', 'pad': 0.5}

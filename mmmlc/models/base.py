@@ -64,13 +64,11 @@ class MultiLabelHead(BaseModule):
         """Loss of logits (B, C) against the labels of the samples."""
         return self.loss_module(logits, *stack_targets(samples, self.num_classes))
 
-    def loss(self, features: tuple[Tensor, ...], samples: list[DataSample]) -> dict[str, Tensor]:
-        """Loss of a batch, as mmpretrain's classifiers call it."""
+    def loss(self, features: Any, samples: list[DataSample]) -> dict[str, Tensor]:
+        """Loss of a batch, as mmpretrain's classifiers call it with what backbone or neck gives."""
         return dict(loss=self.loss_from_logits(self(features), samples))
 
-    def predict(
-        self, features: tuple[Tensor, ...], samples: list[DataSample] | None = None
-    ) -> list[DataSample]:
+    def predict(self, features: Any, samples: list[DataSample] | None = None) -> list[DataSample]:
         """Samples with ``pred_score`` (C,) and ``pred_label``."""
         return set_predictions(samples, self(features).float().sigmoid(), self.label_threshold)
 

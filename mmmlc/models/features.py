@@ -5,11 +5,12 @@ B: images, D: channels.
 
 from __future__ import annotations
 
+from mmengine.model import BaseModule
 from mmpretrain.models import ImageClassifier
-from torch import Tensor, nn
+from torch import Tensor
 
 
-def pool_outputs(head: nn.Module, outputs: object) -> Tensor:
+def pool_outputs(head: BaseModule, outputs: object) -> Tensor:
     """Features (B, D) by the head's ``pre_logits``.
 
     Pooled maps in our plain head; in RDAL's the features of the regions, max-pooled (Section 5.1).

@@ -5,6 +5,8 @@ B: images, C: classes, D: channels, N: selected classes, (h, w): map size.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -93,6 +95,6 @@ class MultiLabelConvHead(MultiLabelHead):
         last = self.feature_map(features)
         with torch.autocast(last.device.type, enabled=False):
             weight = self.classifier.weight.float().flatten(1)[classes]
-            bias = self.classifier.bias.float()[classes]
+            bias = cast(Tensor, self.classifier.bias).float()[classes]  # it has one by default
             maps = torch.baddbmm(bias[..., None], weight, last.float().flatten(2))
         return maps.unflatten(2, last.shape[-2:])

@@ -114,7 +114,8 @@ def stack_proposals(samples: list[DataSample] | None) -> tuple[Tensor, Tensor, T
             in a padded batch, fractions of the image are not fractions of the input.
     """
     keys = ('proposals', 'proposal_scores', 'proposal_valid')
-    for sample in samples or [DataSample()]:
+    samples = samples or [DataSample()]
+    for sample in samples:
         if missing := [key for key in keys if key not in sample]:
             where = sample.get('img_path', 'a sample')
             raise ValueError(

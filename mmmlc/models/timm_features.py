@@ -5,9 +5,12 @@ B: images, D: channels, (H, W): input size, (h, w): map size, T: tokens.
 
 from __future__ import annotations
 
-from mmpretrain.models import TIMMBackbone
-from torch import Tensor, nn
+from typing import Any
 
+from mmpretrain.models import TIMMBackbone
+from torch import Tensor
+
+from mmmlc.ops.boxes import image_size
 from mmmlc.registry import MODELS
 
 
@@ -37,7 +40,7 @@ class TIMMFeatureMap(TIMMBackbone):
         pretrained: bool = False,
         in_channels: int = 3,
         init_cfg: dict | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(model_name, in_channels=in_channels, init_cfg=init_cfg, **kwargs)
         self.pretrained = pretrained
@@ -49,7 +52,7 @@ class TIMMFeatureMap(TIMMBackbone):
             return super().init_weights()
         import timm
 
-        source = timm.create_model(pretrained=True, **self._create)
+        source: Any = timm.create_model(pretrained=True, **self._create)
         source.reset_classifier(0, '')
         self.timm_model.load_state_dict(source.state_dict())
         self._is_init = True
@@ -58,7 +61,7 @@ class TIMMFeatureMap(TIMMBackbone):
         """The map, as the only element of a tuple."""
         features = self.timm_model(x)
         if features.ndim == 3:
-            features = tokens_to_map(features, self.timm_model, tuple(x.shape[-2:]))
+            features = tokens_to_map(features, self.timm_model, image_size(x))
         elif getattr(self.timm_model, 'output_fmt', 'NCHW') == 'NHWC':
             features = features.permute(0, 3, 1, 2)
         if features.ndim != 4:
@@ -67,7 +70,7 @@ class TIMMFeatureMap(TIMMBackbone):
         return (features.contiguous(),)
 
 
-def tokens_to_map(tokens: Tensor, model: nn.Module, size: tuple[int, int]) -> Tensor:
+def tokens_to_map(tokens: Tensor, model: Any, size: tuple[int, int]) -> Tensor:
     """Patch tokens (B, T, D) of images of a size (H, W) as a map (B, D, h, w).
 
     Class and register tokens, which come first, are dropped.

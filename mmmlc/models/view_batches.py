@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mmmlc.ops.boxes import image_size
 from mmmlc.ops.views import cut_ten, cut_windows, view_windows, window_boxes
 
 FIVE = 5
@@ -40,14 +41,14 @@ def cut_images(images: Tensor, margin: int, mirror: bool = True) -> Iterator[Vie
         mirror: Whether to go on with the mirror images, in the order of
             :func:`mmmlc.ops.views.cut_ten`.
     """
-    size = tuple(images.shape[-2:])
-    shape = tuple(side - margin for side in size)
+    size = image_size(images)
+    view_size = (size[0] - margin, size[1] - margin)
     for mirrored in (False, True) if mirror else (False,):
         flags = torch.tensor([mirrored], device=images.device)
         for window in view_windows(size, size, margin):
             box = torch.tensor([window], dtype=torch.float32, device=images.device)
             (view,) = cut_windows(images, [window]).unbind(1)
-            yield ViewBatch(view.flip(-1) if mirrored else view, box, flags, size, shape)
+            yield ViewBatch(view.flip(-1) if mirrored else view, box, flags, size, view_size)
 
 
 def cut_maps(
@@ -67,11 +68,12 @@ def cut_maps(
         mirrored: Maps of the mirrored images; by default ``maps`` mirrored.
     """
     inputs = []
-    for level, other in zip(maps, mirrored or [None] * len(maps), strict=True):
-        windows = view_windows(tuple(level.shape[-2:]), size, margin)
+    others: Sequence[Tensor | None] = mirrored or [None] * len(maps)
+    for level, other in zip(maps, others, strict=True):
+        windows = view_windows(image_size(level), size, margin)
         views = cut_ten(level, windows, other) if mirror else cut_windows(level, windows)
         inputs.append(views.flatten(0, 1))
-    boxes = window_boxes(windows, tuple(maps[-1].shape[-2:]), size)
+    boxes = window_boxes(windows, image_size(maps[-1]), size)
     x1, y1, x2, y2 = boxes[0].tolist()
     flags = torch.arange(2 * FIVE if mirror else FIVE, device=maps[-1].device) >= FIVE
     boxes = boxes.repeat(len(flags) // FIVE, 1).to(maps[-1].device)

@@ -8,9 +8,9 @@ B: images, V: views of a run, C: classes, N: regions per view, D: channels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +19,7 @@ from mmpretrain.models import ImageClassifier
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from mmmlc.ops.boxes import boxes_from_views, to_fractions, to_pixels
+from mmmlc.ops.boxes import boxes_from_views, image_size, to_fractions, to_pixels
 from mmmlc.ops.checks import check_choice
 from mmmlc.registry import MODELS
 
@@ -82,7 +82,7 @@ class TenViews(ImageClassifier):
         mirror: str = 'map',
         threshold: float | None = None,
         others: Sequence[dict] = (),
-        **model,
+        **model: Any,
     ):
         check_choice('model.mode', mode, MODES)
         check_choice('model.mirror', mirror, MIRRORS)
@@ -119,7 +119,7 @@ class TenViews(ImageClassifier):
             module.train(mode)
         return super().train(mode)
 
-    def _apply(self, fn, recurse: bool = True) -> TenViews:
+    def _apply(self, fn: Callable, recurse: bool = True) -> TenViews:
         for other in self._others:
             other._apply(fn, recurse)
         return super()._apply(fn, recurse)
@@ -147,7 +147,7 @@ class TenViews(ImageClassifier):
             its views one after the other in ``pred_instances``, see :mod:`mmmlc.models.instances`,
             with ``views``, the index of the view of each.
         """
-        size = tuple(inputs.shape[-2:])
+        size = image_size(inputs)
         own = _gather([self._predict_batch(batch, size) for batch in self._batches(inputs)])
         scores = [own.scores.pop('pred_score')]
         for other in self._others:
@@ -194,9 +194,9 @@ class TenViews(ImageClassifier):
     def _cut_maps(self, images: Tensor, margin: int, mirror: bool) -> ViewBatch:
         maps = check_maps(self.backbone(images))
         mirrored = check_maps(self.backbone(images.flip(-1))) if self.mirror == 'image' else None
-        return cut_maps(maps, tuple(images.shape[-2:]), margin, mirror, mirrored)
+        return cut_maps(maps, image_size(images), margin, mirror, mirrored)
 
-    def _run_neck(self, maps: tuple[Tensor, ...]) -> object:
+    def _run_neck(self, maps: Tensor | tuple[Tensor, ...]) -> Any:
         return self.neck(maps) if self.with_neck else maps
 
     def _predict_batch(self, batch: ViewBatch, size: tuple[int, int]) -> ViewFields:

@@ -34,6 +34,12 @@ class Window(NamedTuple):
     width: int
 
 
+def image_size(images: Tensor) -> tuple[int, int]:
+    """Height and width of images or maps (..., H, W)."""
+    height, width = images.shape[-2:]
+    return height, width
+
+
 def to_pixels(fractions: Boxes, size: Size) -> Boxes:
     """Boxes (..., 4) in pixels of an image of ``size``.
 

@@ -6,7 +6,7 @@ Legend: N images, C classes. Needs torch and NumPy only, so it also serves a pla
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -59,7 +59,10 @@ class Evaluation:
             f'top{self.k}_': self.top_k,
             f'top{self.k}_thr_': self.top_k_threshold,
         }
-        values = {'mAP': self.ap.nanmean(), 'mAP_11point': self.ap_11point.nanmean()}
+        values: dict[str, Any] = {
+            'mAP': self.ap.nanmean(),
+            'mAP_11point': self.ap_11point.nanmean(),
+        }
         for prefix, measures in groups.items():
             values.update({prefix + name: getattr(measures, name) for name in names})
         if self.tuned_threshold is not None:

@@ -9,7 +9,7 @@ import json
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class Detections(NamedTuple):
     scores: np.ndarray | None
 
 
-def read_pickle(path: str | Path, trust: bool = False):
+def read_pickle(path: str | Path, trust: bool = False) -> Any:
     """Read a pickle of arrays, tensors and plain containers; with ``trust``, any pickle.
 
     Raises:
@@ -92,7 +92,7 @@ def _detection(entry: object, where: str) -> tuple[int | str, list[float]]:
 
 def _images(ann_file: str | Path | None) -> dict[int | str, tuple[str, int, int]]:
     """Name, width and height of each image id; empty without a file."""
-    images = {}
+    images: dict[int | str, tuple[str, int, int]] = {}
     if ann_file is None:
         return images
     for number, image in enumerate(read_coco(str(ann_file)).dataset['images']):
@@ -153,9 +153,10 @@ def _mmdet_proposals(
     if len(set(keys)) < len(keys) or set(keys) != set(content):
         odd = sorted(set(keys) ^ set(content))[:3]
         raise ValueError(f'{where} and the annotation file are not of the same images: {odd} ...')
-    for key, image in zip(keys, images.values(), strict=True):
+    for key, (name, width, height) in zip(keys, images.values(), strict=True):
         boxes = np.asarray(content[key].bboxes, np.float64).reshape(-1, 4)
-        yield Detections(*image, boxes, np.asarray(content[key].scores, np.float64))
+        scores = np.asarray(content[key].scores, np.float64)
+        yield Detections(name, width, height, boxes, scores)
 
 
 def _mmdet_sample(sample: dict, images: dict, img_prefix: str | Path, where: str) -> Detections:
@@ -167,7 +168,8 @@ def _mmdet_sample(sample: dict, images: dict, img_prefix: str | Path, where: str
     if images:
         if sample.get('img_id') not in images:
             raise ValueError(f'{where} has img_id={sample.get("img_id")!r}, not in the annotations')
-        return Detections(*images[sample['img_id']], boxes, scores)
+        name, width, height = images[sample['img_id']]
+        return Detections(name, width, height, boxes, scores)
     if 'img_path' not in sample or 'ori_shape' not in sample:
         raise ValueError(f'{where} has no img_path and ori_shape: give the annotation file')
     height, width = sample['ori_shape'][:2]
@@ -176,8 +178,8 @@ def _mmdet_sample(sample: dict, images: dict, img_prefix: str | Path, where: str
 
 def _table(arrays: object, where: str) -> np.ndarray:
     """Boxes and scores (K, 5) of all classes of an image."""
-    parts = arrays if isinstance(arrays, (list, tuple)) else [arrays]
-    parts = [np.asarray(part, np.float64) for part in parts]
+    given = arrays if isinstance(arrays, (list, tuple)) else [arrays]
+    parts = [np.asarray(part, np.float64) for part in given]
     shapes = [part.shape for part in parts]
     if any(part.ndim != 2 or part.shape[1] not in (4, 5) for part in parts):
         raise ValueError(f'{where} has arrays {shapes}, expected (K, 5) or (K, 4)')

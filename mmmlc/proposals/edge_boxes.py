@@ -6,7 +6,9 @@ H, W: image height and width, n: boxes of an image.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -82,7 +84,7 @@ class EdgeBoxes:
                 raise ValueError(f'EdgeBoxes: {name}={value}, expected at least 1')
         self.model = None if model is None else str(model)
         self.min_area = min_area
-        self._options = dict(
+        self._options: dict[str, Any] = dict(
             alpha=alpha,
             beta=beta,
             minScore=min_score,
@@ -90,7 +92,7 @@ class EdgeBoxes:
             minBoxArea=float(min_area),
             maxAspectRatio=float(max_aspect_ratio),
         )
-        self._detector = None if model is None else _read_model(self.model)
+        self._detector = None if self.model is None else _read_model(self.model)
 
     @property
     def parameters(self) -> dict:
@@ -117,7 +119,8 @@ class EdgeBoxes:
                 f'EdgeBoxes expects (H, W, 3) uint8, got {image.shape} of {image.dtype}'
             )
         height, width = image.shape[:2]
-        xywh, scores = (), None
+        xywh: Sequence[Sequence[int]] = ()
+        scores = None
         if height * width >= self.min_area:
             # A new one for every image: OpenCV's object mixes what it keeps of one image into the
             # boxes and scores of the next.
@@ -136,14 +139,14 @@ class EdgeBoxes:
         return self._detector.edgesNms(edges, orientation), orientation
 
 
-def _corners(xywh: np.ndarray, width: int, height: int) -> np.ndarray:
+def _corners(xywh: Sequence[Sequence[int]], width: int, height: int) -> np.ndarray:
     """Boxes x, y, w, h of OpenCV as clipped corners (n, 4) float32."""
-    boxes = np.asarray(xywh, np.float32).reshape(-1, 4)
-    boxes = boxes - [1, 1, 0, 0]  # OpenCV counts from 1 here, a habit of the original MATLAB code
+    # OpenCV counts from 1 here, a habit of the original MATLAB code.
+    boxes = np.asarray(xywh, np.float32).reshape(-1, 4) - [1, 1, 0, 0]
     return clip_boxes(from_xywh(boxes.astype(np.float32)), (height, width))
 
 
-def _read_model(path: str):
+def _read_model(path: str) -> cv2.ximgproc.StructuredEdgeDetection:
     if not Path(path).is_file():
         raise FileNotFoundError(f'{path}: no such structured-edge model')
     try:

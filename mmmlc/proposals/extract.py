@@ -17,8 +17,9 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing import connection, get_context, parent_process
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -129,12 +130,12 @@ class ImageExtractor:
         return dict(name=name, width=width, height=height), block
 
 
-_extractor: ImageExtractor | None = None  # of a worker process
+_extractor: ImageExtractor  # of a worker process, which sets it first of all
 
 
 def _end_with_parent() -> None:
     """Wait for the parent process to be killed: its workers would stay for ever."""
-    connection.wait([parent_process().sentinel])
+    connection.wait([cast(BaseProcess, parent_process()).sentinel])  # a worker has a parent
     os._exit(1)
 
 
@@ -207,7 +208,7 @@ class Extraction:
         self.images = images
         self.out = Path(out)
         self.parts = self.out.with_name(self.out.name + '.parts')
-        self.run = dict(folder=images.folder, parameters=parameters)
+        self.run: dict[str, Any] = dict(folder=images.folder, parameters=parameters)
         self.shard = shard
         self.discarded = 0
 
@@ -240,11 +241,13 @@ class Extraction:
 
     def _finished(self) -> tuple[dict[str, Record | ProposalStore], dict[str, str]]:
         """Where the boxes of each finished image are, and the broken images with the reason."""
-        finished, broken = {}, {}
+        finished: dict[str, Record | ProposalStore] = {}
+        broken: dict[str, str] = {}
         if self.out.exists():
             store = ProposalStore(self.out)
             self._check(self.out, dict(folder=store.folder, parameters=store.parameters))
-            finished, broken = dict.fromkeys(store.names, store), dict(store.broken)
+            finished.update(dict.fromkeys(store.names, store))
+            broken.update(store.broken)
         for path in sorted(self.parts.glob('*.records')):
             for record in scan(path):
                 description = record.description

@@ -10,16 +10,15 @@ from __future__ import annotations
 import json
 import os
 import struct
+import sys
 import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
-try:
+if sys.platform != 'win32':
     import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 MAGIC = b'mprc'
 HEAD = struct.Struct('<4sIII')
@@ -69,7 +68,7 @@ def _next(file: BinaryIO, path: Path) -> Record | None:
 
 def _lock(file: BinaryIO) -> None:
     """Lock a file until it is closed; BlockingIOError if another process has it."""
-    if fcntl is None:
+    if sys.platform == 'win32':
         return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -120,6 +119,6 @@ class RecordWriter:
     def __enter__(self) -> RecordWriter:
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, *exception: Any) -> None:
         self._sync()
         self._file.close()

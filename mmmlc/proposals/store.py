@@ -20,7 +20,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -162,7 +162,7 @@ class ProposalStore:
         self._offsets = np.concatenate([[0], np.cumsum(self._counts, dtype=np.int64)]).tolist()
         self._rows = {name: row for row, name in enumerate(self.names)}
 
-    def _read_header(self, file, size: int) -> tuple[dict, int]:
+    def _read_header(self, file: BinaryIO, size: int) -> tuple[dict, int]:
         prefix = file.read(PREFIX.size)
         if prefix[:8] != MAGIC[: len(prefix)] or not prefix:
             raise ValueError(
@@ -187,7 +187,7 @@ class ProposalStore:
             raise ValueError(f'{self.path} {state}: {size} bytes, expected {expected}')
         return header, start
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type[ProposalStore], tuple[str]]:
         return ProposalStore, (self.path,)
 
     def __len__(self) -> int:
@@ -214,7 +214,8 @@ class ProposalStore:
     def image(self, name: str) -> ImageProposals:
         """Size and number of boxes of an image; KeyError if there is no such image."""
         row = self._row(name)
-        return ImageProposals(name, *self._sizes[row], self._counts[row])
+        width, height = self._sizes[row]
+        return ImageProposals(name, width, height, self._counts[row])
 
     def block(self, name: str) -> bytes:
         """The bytes of an image, as :func:`encode` gives them."""

@@ -50,8 +50,8 @@ def _houses(rng: np.random.Generator, horizon: float) -> Iterator[Layer]:
         width, top = rng.uniform(0.12, 0.24), horizon - rng.uniform(0.1, 0.34)
         wall = rng.choice([bgr('b9a999'), bgr('a7b0b5'), bgr('cbbfae'), bgr('98918f')])
         yield rect(x, top, x + width, horizon), wall
-        for wx in np.arange(x + 0.03, x + width - 0.035, 0.05):
-            for wy in np.arange(top + 0.03, horizon - 0.04, 0.07):
+        for wx in np.arange(x + 0.03, x + width - 0.035, 0.05).tolist():
+            for wy in np.arange(top + 0.03, horizon - 0.04, 0.07).tolist():
                 yield rect(wx, wy, wx + 0.025, wy + 0.035), 0.8 * wall
         x += width
 
@@ -59,7 +59,7 @@ def _houses(rng: np.random.Generator, horizon: float) -> Iterator[Layer]:
 def _lane(rng: np.random.Generator, horizon: float) -> Iterator[Layer]:
     y = horizon + 0.6 * (1 - horizon)
     yield rect(0, horizon, 1, horizon + 0.04), bgr('b9b5ae')
-    for x in np.arange(rng.uniform(-0.2, 0), 1, 0.22):
+    for x in np.arange(rng.uniform(-0.2, 0), 1, 0.22).tolist():
         yield rect(x, y, x + 0.11, y + 0.018), bgr('c9c8c0')
 
 
@@ -106,7 +106,7 @@ def _boards(rng: np.random.Generator, horizon: float) -> Iterator[Layer]:
 
 def _stars(rng: np.random.Generator, horizon: float) -> Iterator[Layer]:
     for x, y in rng.random((26, 2)) * (1, horizon):
-        yield disc(x, y, rng.choice([0.004, 0.007])), bgr('e8e4d8')
+        yield disc(x, y, float(rng.choice([0.004, 0.007]))), bgr('e8e4d8')
     yield disc(rng.random(), rng.uniform(0.08, 0.3), rng.uniform(0.05, 0.1)), bgr('8f8797')
 
 

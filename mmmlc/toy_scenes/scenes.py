@@ -75,7 +75,9 @@ class _Placed(NamedTuple):
     shadow: tuple[float, float, float] | None
 
 
-def _masks(outlines: list[np.ndarray], is_part: list[bool], side: int):
+def _masks(
+    outlines: list[np.ndarray], is_part: list[bool], side: int
+) -> tuple[tuple[slice, slice], np.ndarray, np.ndarray]:
     """Bounding box (rows, columns) clipped to the canvas; masks of object and part within it."""
     everything = np.concatenate(outlines)
     low = np.clip(everything.min(0), 0, side)
@@ -122,14 +124,13 @@ def _visible(placed: list[_Placed], side: int) -> list[tuple[float, float]]:
     fractions = []
     for item in reversed(placed):
         free = ~covered[item.window]
-        fractions.append(
-            tuple(
-                np.count_nonzero(mask & free) / max(np.count_nonzero(mask), 1)
-                for mask in (item.mask, item.part)
-            )
-        )
+        fractions.append((_share(item.mask, free), _share(item.part, free)))
         covered[item.window] |= item.mask
     return fractions[::-1]
+
+
+def _share(mask: np.ndarray, free: np.ndarray) -> float:
+    return np.count_nonzero(mask & free) / max(int(np.count_nonzero(mask)), 1)
 
 
 def _sample_scene(rng: np.random.Generator) -> Scene:
@@ -180,10 +181,10 @@ def _clutter(canvas: np.ndarray, rng: np.random.Generator, placed: list[_Placed]
             continue
         shapes = part_shapes(PARTS[rng.integers(len(PARTS))])
         if rng.random() < 0.3:
-            shapes = [
+            shapes = (
                 Shape(disc(0, 0, 0.5, 0.35), 'grey'),
                 Shape(disc(0, -0.08, 0.4, 0.2), 'mid'),
-            ]
+            )
         colors = palette(rng, rng.uniform(0, 360))
         colors |= {'grey': (120, 118, 122), 'mid': (150, 149, 152)}
         angle, flip = rng.normal(0, 0.25), bool(rng.random() < 0.5)
@@ -207,9 +208,10 @@ def _shade(canvas: np.ndarray, placed: list[_Placed]) -> np.ndarray:
 def _annotate(item: _Placed, visible: float) -> ToyObject:
     rows, columns = item.window
     box = (columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
+    x, y, width, height = (float(v) / SUPERSAMPLE for v in box)
     return ToyObject(
         item.label,
-        tuple(float(v) / SUPERSAMPLE for v in box),
+        (x, y, width, height),
         np.count_nonzero(item.mask) / SUPERSAMPLE**2,
         round(visible, 4),
     )

@@ -6,6 +6,7 @@ Shapes live in a unit box, x right and y down; colours are BGR, 0 to 255.
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -76,7 +77,7 @@ def rect(x0: float, y0: float, x1: float, y1: float) -> np.ndarray:
     return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], np.float64)
 
 
-def disc(cx: float, cy: float, rx: float, ry: float | None = None, turn: float = 0.0):
+def disc(cx: float, cy: float, rx: float, ry: float | None = None, turn: float = 0.0) -> np.ndarray:
     """Outline (28, 2) of an ellipse, turned by an angle in radians."""
     points = _CIRCLE * (rx, rx if ry is None else ry)
     return points @ rotation(turn) + (cx, cy)
@@ -183,13 +184,20 @@ def palette(rng: np.random.Generator, hue: float | None) -> dict[str, tuple[int,
     }
 
 
-def to_canvas(points: np.ndarray, center, size: float, angle: float, flip: bool, side: int):
+def to_canvas(
+    points: np.ndarray,
+    center: Sequence[float] | np.ndarray,
+    size: float,
+    angle: float,
+    flip: bool,
+    side: int,
+) -> np.ndarray:
     """Points of the unit box, mirrored, turned, scaled and moved, in pixels of the canvas."""
     points = points * ((-1 if flip else 1), 1) @ rotation(angle)
     return np.rint((points * size + center) * side).astype(np.int32)
 
 
-def fill(canvas: np.ndarray, points: np.ndarray, color) -> None:
+def fill(canvas: np.ndarray, points: np.ndarray, color: float | Sequence[float]) -> None:
     """Fill a polygon (K, 2) of canvas pixels."""
     cv2.fillPoly(canvas, [points], color)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .regions import read_rgb
+from .regions import Font, read_rgb
 
 WIDTH, HEIGHT = 240, 180  # of an image on the sheet, at most
 FONT_SIZE = 15
@@ -83,12 +83,12 @@ def _paste(sheet: Image.Image, path: str, left: int, top: int) -> None:
     sheet.paste((235, 235, 235), (left, top, left + WIDTH, top + HEIGHT))
     image = read_rgb(path)
     scale = min(WIDTH / image.width, HEIGHT / image.height)
-    size = tuple(max(1, round(side * scale)) for side in image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     image = image.resize(size, Image.Resampling.LANCZOS)
     sheet.paste(image, (left + (WIDTH - size[0]) // 2, top + (HEIGHT - size[1]) // 2))
 
 
-def _fit(words: Iterable[str], font: ImageFont.ImageFont) -> list[str]:
+def _fit(words: Iterable[str], font: Font) -> list[str]:
     """Break words into at most ROWS lines of the width of an image."""
     words = [_cut(word, font) for word in words]
     lines = ['']
@@ -105,7 +105,7 @@ def _fit(words: Iterable[str], font: ImageFont.ImageFont) -> list[str]:
     return lines
 
 
-def _cut(text: str, font: ImageFont.ImageFont, end: str = '') -> str:
+def _cut(text: str, font: Font, end: str = '') -> str:
     if font.getlength(text + end) <= WIDTH - 8:
         return text + end
     while text and font.getlength(f'{text}…{end}') > WIDTH - 8:

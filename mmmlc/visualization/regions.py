@@ -17,6 +17,8 @@ from torch import Tensor
 
 from mmmlc.ops.boxes import to_pixels
 
+Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
+
 # Small images are enlarged to this shorter side: text on 96 pixels can't be read.
 MIN_SIDE = 384
 FONT_SIZE = 15
@@ -73,7 +75,7 @@ def draw_prediction(
         The picture, at least 384 pixels on the shorter side of the image.
     """
     scale = max(1.0, MIN_SIDE / min(image.size))
-    size = tuple(round(side * scale) for side in image.size)
+    size = (round(image.width * scale), round(image.height * scale))
     picture = image.convert('RGB').resize(size, Image.Resampling.LANCZOS)
     copy = picture.copy()
     found = sample.get('pred_instances', InstanceData())
@@ -214,7 +216,7 @@ def _captions(sample: DataSample, classes: Sequence[str]) -> list[str]:
     return lines
 
 
-def _wrap(line: str, width: int, font: ImageFont.ImageFont) -> list[str]:
+def _wrap(line: str, width: int, font: Font) -> list[str]:
     rows = ['']
     for word in line.split(' '):
         joined = f'{rows[-1]} {word}'.strip()

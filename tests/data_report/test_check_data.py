@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.places import ROOT
 from mmengine.config import Config
 from PIL import Image
 from rich.console import Console
@@ -22,7 +23,6 @@ from mmmlc.data_report.output import print_report, write_report
 from mmmlc.data_report.report import Split, count_labels, load_splits, make_report
 from mmmlc.visualization.contact_sheet import choose_images, draw_contact_sheet
 
-ROOT = Path(__file__).resolve().parents[2]
 ROWS = """path,labels,unknown,split
 0.png,cat;dog,,train
 1.png,cat,bird,train

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 from pathlib import Path
 
@@ -9,7 +7,6 @@ import numpy as np
 import pytest
 from mmengine.registry import DATASETS, DefaultScope
 from PIL import Image, ImageDraw
-from pycocotools.coco import COCO
 
 from mmmlc.datasets import coco
 from mmmlc.datasets.coco import CocoMultiLabel
@@ -129,89 +126,6 @@ def test_without_boxes_no_box_is_read(tmp_path):
     del content['images'][0]['width']
     info = _dataset(tmp_path, content, with_boxes=False).get_data_info(0)
     assert set(info) == {'img_path', 'img_id', 'gt_label', 'entry', 'sample_idx'}
-
-
-# --- real images, against pycocotools
-
-
-@pytest.fixture(params=['train', 'val'])
-def real(shared, request) -> tuple[str, str]:
-    root, split = shared / 'data/coco128', request.param
-    return str(root / f'annotations/instances_{split}.json'), str(root / f'images/{split}')
-
-
-def test_labels_and_boxes_equal_pycocotools(real):
-    dataset = CocoMultiLabel(real[0], data_prefix=real[1], keep_unlabelled=True)
-    with contextlib.redirect_stdout(io.StringIO()):
-        reference = COCO(real[0])
-    category_ids = sorted(reference.getCatIds())
-    assert [c['name'] for c in reference.loadCats(category_ids)] == list(dataset.CLASSES)
-    assert len(dataset) == len(reference.getImgIds()) == 128
-    for i in range(len(dataset)):
-        info = dataset.get_data_info(i)
-        anns = reference.loadAnns(reference.getAnnIds(info['img_id']))
-        labels = [category_ids.index(ann['category_id']) for ann in anns]
-        assert info['gt_label'] == sorted(set(labels))
-        assert info['box_labels'].tolist() == labels
-        h, w = info['ann_shape']
-        xyxy = info['boxes'] * np.float32([w, h, w, h])
-        xywh = np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], axis=1)
-        boxes = np.array([ann['bbox'] for ann in anns]).reshape(-1, 4)
-        np.testing.assert_allclose(xywh, boxes, atol=1e-3)
-        np.testing.assert_allclose(info['box_areas'], [ann['area'] for ann in anns], rtol=1e-6)
-        assert info['box_crowd'].tolist() == [bool(ann['iscrowd']) for ann in anns]
-    for label, category_id in enumerate(category_ids):
-        images = [
-            dataset.get_data_info(i)['img_id']
-            for i in range(128)
-            if label in dataset.get_cat_ids(i)
-        ]
-        assert set(images) == set(reference.getImgIds(catIds=[category_id]))
-
-
-def test_unlabelled_real_images(shared):
-    root = shared / 'data/coco128'
-    kept = {
-        split: len(
-            CocoMultiLabel(
-                f'annotations/instances_{split}.json',
-                data_root=str(root),
-                data_prefix=f'images/{split}',
-            )
-        )
-        for split in ('train', 'val')
-    }
-    assert kept == {'train': 126, 'val': 128}
-
-
-def test_whole_pipeline_on_all_real_images(shared):
-    """Grey-scale images and those without any object go through like the others."""
-    root = shared / 'data/coco128'
-    pipeline = [
-        {'type': 'mmmlc.LoadImage'},
-        {'type': 'mmpretrain.Resize', 'scale': (64, 64), 'backend': 'pillow'},
-        {'type': 'mmmlc.RandomFlip', 'prob': 0.5},
-        {'type': 'mmmlc.PackInputs'},
-    ]
-    dataset = CocoMultiLabel(
-        'annotations/instances_train.json',
-        data_root=str(root),
-        data_prefix='images/train',
-        keep_unlabelled=True,
-        pipeline=pipeline,
-        test_mode=True,
-    )
-    modes, empty = set(), 0
-    for i in range(len(dataset)):
-        packed = dataset[i]
-        assert packed['inputs'].shape == (3, 64, 64)
-        sample = packed['data_samples']
-        with Image.open(sample.img_path) as image:
-            modes.add(image.mode)
-            assert sample.ori_shape == image.size[::-1]
-        assert sorted(set(sample.box_labels.tolist())) == sample.gt_label.tolist()
-        empty += len(sample.gt_label) == 0
-    assert modes == {'L', 'RGB'} and empty == 2
 
 
 # --- boxes after the transforms of our configs

@@ -407,7 +407,7 @@ def _private_of_worker(dataset: OwnLabels) -> int:
     queue = context.Queue()
     worker = context.Process(target=_private, args=(dataset, queue))
     worker.start()
-    private = queue.get(timeout=60)
+    private = queue.get(timeout=600)
     worker.join()
     return private
 

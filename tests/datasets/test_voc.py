@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
 import pytest
 from mmengine.registry import DATASETS, DefaultScope
-from mmpretrain.datasets import VOC as PlainVOC
 from PIL import Image, ImageDraw
 
 from mmmlc.datasets import voc
@@ -183,32 +181,6 @@ def test_hidden_labels_are_never_left_out_silently(voc12_test):
     for split, test_mode in (('test', False), ('trainval', True)):
         with pytest.raises(ValueError, match='with_labels=False is for testing only'):
             VOC(str(voc12_test), split, test_mode=test_mode, with_labels=False)
-
-
-# --- real images
-
-
-@pytest.mark.parametrize(('split', 'number'), [('trainval', 8), ('test', 5)])
-def test_real_images_against_the_xml_and_mmpretrain(shared, split, number):
-    root = shared / 'data/voc2007'
-    pipeline = [{'type': 'mmmlc.LoadImage'}, {'type': 'mmmlc.PackInputs'}]
-    ours = VOC(str(root), split, pipeline=pipeline, test_mode=split == 'test')
-    plain = PlainVOC(data_root=str(root), split=split, test_mode=split == 'test')
-    assert len(ours) == len(plain) == number
-    for i in range(number):
-        sample, reference = ours[i]['data_samples'], plain.get_data_info(i)
-        easy, hard = set(reference['gt_label']), set(reference['gt_label_difficult'])
-        assert set(sample.gt_label.tolist()) == easy | hard
-        assert set(sample.gt_label_difficult.tolist()) == hard - easy
-        assert sample.img_path == reference['img_path']
-        tree = ET.parse(root / f'Annotations/{sample.img_id}.xml')
-        boxes = [[int(o.find(f'bndbox/{k}').text) for k in KEYS] for o in tree.findall('object')]
-        h, w = sample.ori_shape
-        pixels = sample.boxes.numpy() * [w, h, w, h] + [1, 1, 0, 0]
-        np.testing.assert_allclose(pixels, boxes, atol=1e-3)
-        assert [ours.CLASSES[c] for c in sample.box_labels] == [
-            o.find('name').text for o in tree.findall('object')
-        ]
 
 
 # --- errors

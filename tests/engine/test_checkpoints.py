@@ -13,7 +13,10 @@ import mmengine.runner.checkpoint as mmengine_checkpoint
 import numpy as np
 import pytest
 import torch
+from helpers.examples import system_examples
 from helpers.hostile import call_by_getattr, plain_call, write_hostile
+from helpers.places import TOOLS as TOOL_FOLDER
+from helpers.places import TOY_CONFIG
 from helpers.small_data import write_for
 from mmengine.optim import OptimWrapper
 from mmengine.registry import PARAM_SCHEDULERS
@@ -22,19 +25,11 @@ from mmengine.runner import CheckpointLoader, load_checkpoint
 from mmmlc.engine.checkpoints import load_checkpoint_file, save_checkpoint_file, use_strict_loaders
 from mmmlc.engine.launch import load_config
 
-ROOT = Path(__file__).resolve().parents[2]
 INIT = 'model.backbone.init_cfg'
 
 
-def mining(config: Path) -> Path:
-    """The configuration with the hook that tools/mine_parts.py reads."""
-    path = config.with_name('mining.py')
-    hook = dict(type='mmmlc.PartMiningHook', clusters=[2])
-    path.write_text(f"_base_ = './{config.name}'\ncustom_hooks = [{hook!r}]\n")
-    return path
-
-
-# How each tool is given a checkpoint; a new tool with --trust needs a line.
+# How each tool is given a checkpoint; a new tool with --trust needs a line here, or among the
+# examples of its system.
 TOOLS = {
     'resume': lambda config, file: ('train.py', config, '--no-validate', '--resume', file),
     'load_from': lambda config, file: (
@@ -54,17 +49,11 @@ TOOLS = {
     'svm': lambda config, file: (
         'svm_eval.py', config, file, '--out', config.with_name('svm'), '--folds', 2, '--jobs', 1,
     ),
-    'mine': lambda config, file: (
-        'mine_parts.py', mining(config), config.with_name('parts.npz'), '--checkpoint', file,
-    ),
-    'ridges': lambda config, file: (
-        'ridge_table.py', config, config.with_name('parts.npz'), '--checkpoint', file,
-    ),
-    'convert': lambda config, file: (
-        'convert_mcar_checkpoint.py', file, config.with_name('converted.pth'),
-    ),
 }  # fmt: skip
-MSDPD = {'mine', 'ridges'}  # they need another model
+OTHER_MODEL = set()  # tools for which the one here does not do
+for module in system_examples():
+    TOOLS |= getattr(module, 'CHECKPOINT_TOOLS', {})
+    OTHER_MODEL |= getattr(module, 'OTHER_MODEL', set())
 PAYLOADS = [plain_call, call_by_getattr]
 
 
@@ -76,14 +65,14 @@ def run_tool(monkeypatch, words) -> None:
     # Slow: asking compilers for the log, and formatting the config for log and checkpoint.
     monkeypatch.setattr('mmengine.runner.runner.collect_env', dict)
     monkeypatch.setattr('mmengine.config.Config.pretty_text', property(lambda cfg: ''))
-    runpy.run_path(str(ROOT / 'tools' / name), run_name='__main__')
+    runpy.run_path(str(TOOL_FOLDER / name), run_name='__main__')
 
 
 @pytest.fixture(scope='module')
 def config(tmp_path_factory) -> Path:
     """The toy config on two images, with all that puts more into a checkpoint."""
     folder = tmp_path_factory.mktemp('config')
-    cfg = load_config(ROOT / 'configs/mcar/baseline_r18_toy.py', work_dir=folder / 'work')
+    cfg = load_config(TOY_CONFIG, work_dir=folder / 'work')
     write_for(cfg, folder / 'data')
     cfg.model.backbone.update(stem_channels=4, base_channels=4)
     cfg.model.head.in_channels = 16
@@ -128,7 +117,7 @@ def test_hostile_file_is_refused(monkeypatch, tmp_path, config, tool, payload):
     assert not config.with_name('converted.pth').exists()
 
 
-@pytest.mark.parametrize('tool', sorted(TOOLS.keys() - MSDPD))
+@pytest.mark.parametrize('tool', sorted(TOOLS.keys() - OTHER_MODEL))
 def test_old_file_needs_trust(monkeypatch, tmp_path, config, trained, tool):
     checkpoint = torch.load(trained, weights_only=False)
     checkpoint['meta']['args'] = SimpleNamespace(lr=0.1)
@@ -145,7 +134,7 @@ def test_old_file_needs_trust(monkeypatch, tmp_path, config, trained, tool):
 
 def test_every_tool_that_loads_is_tested(tmp_path):
     loads = re.compile(r'(build_runner|load_checkpoint_file|convert_mcar_file)\(')
-    tools = {path.name for path in (ROOT / 'tools').glob('*.py') if loads.search(path.read_text())}
+    tools = {path.name for path in TOOL_FOLDER.glob('*.py') if loads.search(path.read_text())}
     assert tools == {words(tmp_path / 'config.py', Path('file'))[0] for words in TOOLS.values()}
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT
+from helpers.places import TOY_CONFIG
 
 from mmmlc.engine import build_runner, leave_processes, load_config
 
 
 def test_mmdet_without_its_operators_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setattr('mmmlc.engine.launch.require_mmdet', _missing)
-    cfg = load_config(ROOT / 'configs/msdpd/msdpd_vgg16_voc07.py', work_dir=tmp_path)
+    cfg = load_config(TOY_CONFIG, dict(model=dict(neck=dict(type='mmdet.FPN'))), tmp_path)
     with pytest.raises(ImportError, match='no compiled ops'):
         build_runner(cfg)
 

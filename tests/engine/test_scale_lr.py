@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
 
 import pytest
 import torch
+from helpers.places import TOY_CONFIG, tool
 from mmengine.config import Config
 from mmengine.optim import OneCycleLR, OptimWrapper, build_optim_wrapper
 from mmpretrain.registry import MODELS
@@ -16,8 +16,6 @@ from mmpretrain.structures import DataSample
 from mmmlc.engine.launch import load_config
 from mmmlc.engine.prepare import prepare, use_sync_bn
 from mmmlc.engine.scale_lr import check_lr_factors, images_per_update, scale_lr, world_size
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def make(batch_size=16, total=True, lr=0.02, accumulate=1, base=16, **schedule) -> Config:
@@ -133,11 +131,10 @@ def test_world_size(launcher, variable, monkeypatch):
 def test_training_tool_scales(monkeypatch, tmp_path):
     """``--auto-scale-lr`` of the tool, with twice the batch of the config."""
     found = []
-    config = ROOT / 'configs/mcar/mcar_r18_toy.py'
-    options = ['--work-dir', tmp_path, '--cfg-options', 'train_dataloader.batch_size=64']
-    monkeypatch.setattr(sys, 'argv', ['train.py', *map(str, [config, '--auto-scale-lr', *options])])
-    monkeypatch.syspath_prepend(ROOT / 'tools')
-    import train
+    words = [TOY_CONFIG, '--auto-scale-lr', '--work-dir', tmp_path]
+    words += ['--cfg-options', 'train_dataloader.batch_size=64']
+    monkeypatch.setattr(sys, 'argv', ['train.py', *map(str, words)])
+    train = tool('train')
 
     class Runner:
         def train(self):
@@ -185,7 +182,7 @@ def test_accumulated_halves_are_one_batch():
 
 
 def test_sync_bn_needs_gpus_and_processes(monkeypatch):
-    cfg = load_config(ROOT / 'configs/mcar/mcar_r18_toy.py')
+    cfg = load_config(TOY_CONFIG)
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     with pytest.raises(ValueError, match='sync_bn: torch sees no GPU'):
         use_sync_bn(cfg)

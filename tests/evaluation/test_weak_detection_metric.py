@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.detection_samples import CLASSES, evaluate, hand_samples, in_process, sample_of
+from helpers.examples import classifiers
 from helpers.small_data import write_coco, write_proposals, write_voc
 from mmengine.config import Config
 from mmengine.logging import MMLogger
@@ -145,14 +146,10 @@ def test_true_boxes_of_a_data_set_are_found(kind, crop, original, tmp_path):
     assert result == dict.fromkeys(HAND, 0)
 
 
-@pytest.mark.parametrize('name', ['mmmlc.WSDDN', 'mmmlc.MCAR'])
+@pytest.mark.parametrize('name', [name for name, found in classifiers().items() if found.regions])
 def test_models(name, tmp_path):
     """What the models predict has the fields that the metric reads."""
-    backbone = dict(type='mmpretrain.ResNet', depth=18, base_channels=4, stem_channels=4)
-    head = dict(type='mmmlc.MultiLabelConvHead', num_classes=3, in_channels=32)
-    if name == 'mmmlc.WSDDN':
-        head = dict(type='mmmlc.WSDDNHead', num_classes=3, in_channels=32, width=None)
-    model = MODELS.build(dict(type=name, backbone=backbone, head=head)).eval()
+    model = MODELS.build(classifiers()[name].config).eval()
     names = ['000000.png', '000001.png']
     file = write_proposals(tmp_path / 'a.prop', tmp_path.name, names)
     config = dict(

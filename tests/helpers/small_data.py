@@ -12,6 +12,8 @@ from PIL import Image
 from mmmlc.datasets.voc import VOC
 from mmmlc.proposals.store import ImageProposals, encode, write_store
 
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
 
 def write_image(path: Path, seed: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,8 +83,22 @@ def write_dataset(root: Path, dataset: Config, num_classes: int) -> None:
 
 def write_for(cfg: Config, root: Path) -> None:
     """Write data for all loaders of a config and point the config to it."""
-    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+    for key in LOADERS:
         if cfg[key] is None:
             continue
         write_dataset(root, cfg[key].dataset, cfg.model.head.num_classes)
         cfg[key].update(num_workers=0, persistent_workers=False)
+
+
+def shrink(cfg: Config, work_dir: Path) -> Config:
+    """One small step of a config, without downloads: tiny data, one epoch, images of 64 pixels."""
+    cfg.model.backbone.init_cfg = None
+    for key in LOADERS:
+        for transform in cfg[key].dataset.pipeline if cfg.get(key) else ():
+            if transform.type == 'mmpretrain.Resize':
+                transform.scale = (64, 64)
+    write_for(cfg, work_dir / 'data')
+    cfg.train_dataloader.batch_size = 2
+    cfg.train_cfg = dict(by_epoch=True, max_epochs=1, val_interval=1)
+    cfg.work_dir = str(work_dir / 'work')
+    return cfg

@@ -8,6 +8,7 @@ from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
+import supervision
 import torch
 from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData
@@ -111,7 +112,6 @@ def test_mmdets_visualizer_draws_them(mmdet, tmp_path):
 
 
 def test_supervision_reads_them():
-    supervision = pytest.importorskip('supervision')
     found = supervision.Detections.from_mmdetection(make_sample())
     np.testing.assert_allclose(found.xyxy, [[10, 10, 40, 40], [60, 20, 120, 80]])
     np.testing.assert_allclose(found.confidence, [0.9, 0.4], rtol=1e-6)

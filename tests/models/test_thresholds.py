@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import reuse_examples
 import torch
+from helpers.examples import classifiers
+from helpers.places import TOY_CONFIG as CONFIG
+from helpers.places import tool
 from helpers.small_data import write_for
 from mmengine.evaluator import Evaluator
 from mmpretrain.registry import MODELS
@@ -21,9 +23,8 @@ from mmmlc.engine.launch import build_runner, load_config, load_weights
 from mmmlc.evaluation.multilabel import MultiLabelMetric
 from mmmlc.ops.scores import best_class_thresholds
 
-ROOT = Path(__file__).resolve().parents[2]
-CONFIG = ROOT / 'configs/mcar/mcar_r18_toy.py'
 N, C = 60, 5
+CLASSIFIERS = {name: found.config for name, found in classifiers().items() if found.views}
 
 
 def make(ties: bool = False):
@@ -126,30 +127,21 @@ def test_wrong_options():
         evaluate(MultiLabelMetric('pred_label'), samples_of(*make()))
 
 
-def build(kind: str, **options) -> torch.nn.Module:
-    """A small model of a system, with options for its head."""
-    model = dict(type='mmpretrain.ImageClassifier', backbone=reuse_examples.BACKBONE)
-    head = reuse_examples.HEAD
-    if kind == 'mcar':
-        model['type'] = 'mmmlc.MCAR'
-    elif kind == 'rdal':
-        model['neck'] = reuse_examples.NECK | dict(num_classes=C)
-        head = reuse_examples.RDAL_HEAD
-    elif kind == 'msdpd':
-        model['backbone'] = reuse_examples.BACKBONE | dict(out_indices=(2, 3))
-        head = dict(type='mmmlc.MsDPDHead', in_channels=(16, 32), num_parts=(3, 2))
-    return MODELS.build(model | dict(head=head | dict(num_classes=C) | options)).eval()
+def build(name: str, **options) -> torch.nn.Module:
+    """A small classifier, with options for its head."""
+    config = CLASSIFIERS[name]
+    return MODELS.build(config | dict(head=config['head'] | options)).eval()
 
 
-@pytest.mark.parametrize('kind', ['baseline', 'mcar', 'rdal', 'msdpd'])
-def test_models_follow_stored_thresholds(kind):
-    model, images = build(kind), torch.randn(4, 3, 64, 64)
+@pytest.mark.parametrize('name', CLASSIFIERS)
+def test_models_follow_stored_thresholds(name):
+    model, images = build(name), torch.randn(4, 3, 64, 64)
     state = model.state_dict()
     assert 'head.thresholds' not in state  # other checkpoints keep their keys
     with torch.no_grad():
         before = model.predict(images)
         thresholds = torch.stack([s.pred_score for s in before]).median(0).values
-        tuned = build(kind, threshold=1.0)
+        tuned = build(name, threshold=1.0)
         tuned.load_state_dict(state | {'head.thresholds': thresholds})
         after = tuned.predict(images)
     for old, new in zip(before, after, strict=True):
@@ -159,7 +151,7 @@ def test_models_follow_stored_thresholds(kind):
     tuned.load_state_dict(state)  # strict, and the thresholds of before are gone
     assert tuned.head.label_threshold == 1.0
     with pytest.raises(RuntimeError, match='size mismatch for head.thresholds'):
-        tuned.load_state_dict(state | {'head.thresholds': torch.ones(C + 1)})
+        tuned.load_state_dict(state | {'head.thresholds': torch.ones(len(thresholds) + 1)})
 
 
 @pytest.fixture(scope='module')
@@ -178,15 +170,13 @@ def checkpoint(tmp_path_factory) -> tuple[Path, list[str]]:
 
 
 def run_tool(monkeypatch, folder: Path, options: list[str], *words: str) -> None:
-    monkeypatch.syspath_prepend(ROOT / 'tools')
-    import tune_thresholds
-
     argv = [CONFIG, folder / 'old.pth', folder / 'new' / 'tuned.pth', '--work-dir', folder / 'work']
     argv = ['tune_thresholds.py', *map(str, argv), *words, '--cfg-options', *options]
     monkeypatch.setattr(sys, 'argv', argv)
-    tune_thresholds.main()
+    tool('tune_thresholds').main()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('split', ['val', 'train'])
 def test_tool_stores_thresholds(checkpoint, split, monkeypatch, capsys):
     folder, options = checkpoint
@@ -224,24 +214,22 @@ def test_tool_stores_thresholds(checkpoint, split, monkeypatch, capsys):
 
 def test_head_without_thresholds_is_refused(checkpoint, monkeypatch):
     folder, options = checkpoint
-    monkeypatch.setattr('tune_thresholds.hasattr', lambda *_: False, raising=False)
+    monkeypatch.setattr(tool('tune_thresholds'), 'hasattr', lambda *_: False, raising=False)
     with pytest.raises(ValueError, match='model.head is MultiLabelConvHead, expected one that'):
         run_tool(monkeypatch, folder, options, '--split', 'val')
 
 
 def test_wrapped_data_set_is_refused():
-    import tune_thresholds
-
     cfg = load_config(CONFIG)
     inner = cfg.train_dataloader.dataset
     cfg.train_dataloader.dataset = dict(type='mmengine.RepeatDataset', times=2, dataset=inner)
     with pytest.raises(ValueError, match='train_dataloader.dataset is a mmengine.RepeatDataset'):
-        tune_thresholds.dataset_of(cfg, 'train')
+        tool('tune_thresholds').dataset_of(cfg, 'train')
 
 
 def test_sample_without_labels_still_predicts():
-    model = build('baseline')
-    model.head.thresholds = torch.zeros(C)
+    model = build('plain')
+    model.head.thresholds = torch.zeros(model.head.num_classes)
     with torch.no_grad():
         (sample,) = model.predict(torch.randn(1, 3, 64, 64), [DataSample()])
-    assert sample.pred_label.tolist() == list(range(C))
+    assert sample.pred_label.tolist() == list(range(model.head.num_classes))

@@ -1,94 +1,37 @@
-"""Every backbone family gives a map, for the plain classifier and for MCAR."""
+"""Every backbone family gives a map."""
 
 from __future__ import annotations
 
 import pytest
 import timm
 import torch
+from helpers.backbones import BACKBONES, SIZE, TIMM, size_and_stride
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
 from mmmlc.models.timm_features import TIMMFeatureMap, tokens_to_map
 
-SIZE = 64
-TINY_VIT = dict(patch_size=16, embed_dim=24, depth=2, num_heads=2, img_size=SIZE)
-TIMM = {
-    'resnet': dict(model_name='resnet10t'),
-    'convnext': dict(model_name='convnext_atto', depths=(1, 1, 1, 1), dims=(8, 8, 8, 16)),
-    'swin': dict(
-        model_name='swin_tiny_patch4_window7_224',
-        img_size=SIZE,
-        window_size=4,
-        embed_dim=8,
-        depths=(1, 1, 2),
-        num_heads=(1, 1, 2),
-    ),
-    'vit': dict(model_name='vit_tiny_patch16_224', dynamic_img_size=True, **TINY_VIT),
-    # Registers, and patches of 14 pixels as in DINOv2.
-    'dinov2': dict(
-        model_name='vit_small_patch14_reg4_dinov2',
-        dynamic_img_size=True,
-        **(TINY_VIT | dict(patch_size=14, img_size=56)),
-    ),
-    'vit_avg': dict(model_name='vit_tiny_patch16_224', global_pool='avg', **TINY_VIT),
-}
-MMPRETRAIN = {
-    'convnext': dict(
-        type='mmpretrain.ConvNeXt',
-        arch=dict(depths=[1, 1, 1, 1], channels=[8, 8, 8, 16]),
-        gap_before_final_norm=False,
-    ),
-    'swin': dict(
-        type='mmpretrain.SwinTransformer',
-        arch=dict(embed_dims=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2]),
-        img_size=SIZE,
-        stage_cfgs=dict(block_cfgs=dict(window_size=12)),
-        pad_small_map=True,
-    ),
-    'vit': dict(
-        type='mmpretrain.VisionTransformer',
-        arch=dict(embed_dims=24, num_layers=2, num_heads=2, feedforward_channels=48),
-        img_size=SIZE,
-        out_type='featmap',
-    ),
-}
-BACKBONES = {
-    **{f'timm-{name}': dict(type='mmmlc.TIMMFeatureMap', **cfg) for name, cfg in TIMM.items()},
-    **{f'mmpretrain-{name}': cfg for name, cfg in MMPRETRAIN.items()},
-}
-
-
-STRIDES = {'resnet': 32, 'convnext': 32, 'vit': 16, 'dinov2': 14, 'vit_avg': 16}
-
 
 @pytest.mark.parametrize('name', BACKBONES)
-def test_mcar_on_the_map(name):
-    """Shapes of the map, regions inside the image, and a gradient for every parameter."""
+def test_plain_classifier_on_the_map(name):
+    """Shapes of the map, and a gradient for every parameter."""
     backbone = MODELS.build(BACKBONES[name])
-    size = 56 if name == 'timm-dinov2' else SIZE
+    size, stride = size_and_stride(name)
     images = torch.randn(2, 3, size, size)
     (features,) = backbone(images)
-    side = size // (STRIDES | {'swin': 16 if name == 'timm-swin' else 32})[name.split('-')[1]]
-    assert features.shape[2:] == (side, side)
+    assert features.shape[2:] == (size // stride, size // stride)
     head = dict(
         type='mmmlc.MultiLabelConvHead',
         num_classes=5,
         in_channels=features.shape[1],
         loss=dict(type='mmmlc.AsymmetricLoss'),
     )
-    model = MODELS.build(dict(type='mmmlc.MCAR', backbone=BACKBONES[name], head=head, topn=2))
+    model = dict(type='mmpretrain.ImageClassifier', backbone=BACKBONES[name], head=head)
+    model = MODELS.build(model)
     losses = model.loss(images, [DataSample().set_gt_label([i, i + 1]) for i in range(2)])
     sum(losses.values()).backward()
     for key, parameter in model.named_parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all(), key
-    moved = [k for k, p in model.named_parameters() if p.grad is not None and p.grad.any()]
-    first = next(k for k, p in model.named_parameters() if p.ndim == 4)  # the stem or patches
-    assert first in moved and 'head.classifier.weight' in moved
-    with torch.no_grad():
-        sample = model.eval().predict(images)[0]
-    assert sample.regions.shape == (2, 4)
-    assert (sample.regions >= 0).all() and (sample.regions <= size).all()
-    assert (sample.regions[:, 2:] > sample.regions[:, :2]).all()
 
 
 @pytest.mark.parametrize('name', ['vit', 'dinov2', 'vit_avg'])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import references
+from helpers.optional import needs_gpu
 from sklearn import metrics as sk
 from torchmetrics.functional.classification import (
     multilabel_average_precision,
@@ -127,8 +128,7 @@ def test_no_images_have_no_average_precision():
     assert ops.average_precision(torch.zeros(0, 3), torch.zeros(0, 3)).isnan().all()
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+@needs_gpu
 def test_everything_is_the_same_on_the_gpu():
     scores, targets = make(ties=True)
     valid = make_valid()

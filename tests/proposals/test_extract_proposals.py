@@ -28,14 +28,15 @@ OPTIONS = dict(min_area=100.0, max_boxes=30)
 
 
 class _Recorded(ImageExtractor):
-    """Writes down what it is asked for, and takes its time."""
+    """Writes down what it is asked for; from image ``stop`` on it waits to be killed."""
 
-    def __init__(self, log: str, pause: float) -> None:
+    def __init__(self, log: str, stop: int = IMAGES) -> None:
         super().__init__(EdgeBoxes(**OPTIONS), {})
-        self.log, self.pause = log, pause
+        self.log, self.stop = log, stop
 
     def __call__(self, name, path):
-        time.sleep(self.pause)
+        if int(Path(path).stem) >= self.stop:
+            time.sleep(3600)
         with open(self.log, 'a') as file:
             file.write(name + '\n')
         return super().__call__(name, path)
@@ -55,9 +56,9 @@ def data(tmp_path):
     return ImageList('train', {name: str(tmp_path / 'train' / name) for name in names}, {})
 
 
-def _run(images, out, workers=1, shard=(1, 1), log=os.devnull, pause=0.0, parameters=None):
+def _run(images, out, workers=1, shard=(1, 1), log=os.devnull, stop=IMAGES, parameters=None):
     extraction = Extraction(images, out, parameters or EdgeBoxes(**OPTIONS).parameters, shard)
-    return extraction.extract(partial(_Recorded, str(log), pause), workers)
+    return extraction.extract(partial(_Recorded, str(log), stop), workers)
 
 
 @pytest.fixture
@@ -103,9 +104,9 @@ def _children(pid: int) -> list[int]:
 
 
 def _wait(condition) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 600  # not to hang for ever
     while not condition():
-        assert time.monotonic() < end, 'nothing happened in 30 s'
+        assert time.monotonic() < end, 'nothing happened in 600 s'
         time.sleep(0.01)
 
 
@@ -113,7 +114,7 @@ def _wait(condition) -> None:
 def test_killed_and_resumed(data, tmp_path, reference, workers):
     out = tmp_path / 'killed.prop'
     process = get_context('fork').Process(
-        target=_run, args=(data, out, workers), kwargs=dict(pause=0.1)
+        target=_run, args=(data, out, workers), kwargs=dict(stop=6)
     )
     process.start()
     _wait(lambda: _records(out) >= 4)
@@ -143,7 +144,7 @@ def test_torn_record_is_redone(data, tmp_path, reference, cut):
     assert len(list(scan(path))) == whole - 1
     log = tmp_path / 'log'
     extraction = Extraction(data, out, EdgeBoxes(**OPTIONS).parameters, (1, 2))
-    outcome = extraction.extract(partial(_Recorded, str(log), 0), 1)
+    outcome = extraction.extract(partial(_Recorded, str(log)), 1)
     assert outcome.kept == 5 and 0 < extraction.discarded < len(content)
     assert log.read_text().split() == ['10.png']
     assert path.read_bytes() == content

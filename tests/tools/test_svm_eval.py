@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import json
-from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
-from helpers.small_data import write_for
-from mmengine.config import Config
+from helpers.places import TOY_CONFIG
+from helpers.svm_lab import learn_two_images
 from mmpretrain.models.utils import ClsDataPreprocessor
 from mmpretrain.structures import DataSample
 from sklearn.metrics import average_precision_score
@@ -20,9 +18,7 @@ from torch import nn
 
 from mmmlc import dependencies
 from mmmlc.engine.feature_files import average_features, extract_features, open_features
-from mmmlc.engine.launch import load_config
 from mmmlc.evaluation.svm import decide, fit_class, fit_one_vs_rest, normalise
-from mmmlc.registry import MODELS
 
 N, D, C = 60, 8, 3
 
@@ -220,55 +216,8 @@ def test_features_of_two_models_are_averaged(tmp_path):
 # The tool
 
 
-@pytest.fixture(scope='module')
-def tool(request) -> ModuleType:
-    path = request.config.rootpath / 'tools/svm_eval.py'
-    spec = importlib.util.spec_from_file_location('svm_eval', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def small_config(root, folder, name) -> str:
-    """A toy config on the two images of ``small_data``, with random weights at ``w.pth``."""
-    cfg = load_config(root / f'configs/{name}.py', work_dir=folder / 'work')
-    write_for(cfg, folder / 'data')
-    cfg.model.backbone.update(stem_channels=4, base_channels=4)
-    part = cfg.model.neck if 'neck' in cfg.model else cfg.model.head
-    part.in_channels = 16
-    # The test images are the training images: two classes each, all others are never positive.
-    cfg.train_dataloader.dataset.update(
-        {k: cfg.test_dataloader.dataset[k] for k in ('ann_file', 'data_prefix')}
-    )
-    model = MODELS.build(Config(dict(model=cfg.model)).model)
-    torch.save(dict(state_dict=model.state_dict()), folder / 'w.pth')
-    cfg.dump(folder / 'config.py')
-    return str(folder / 'config.py')
-
-
-@pytest.mark.parametrize(
-    ('name', 'options'),
-    [
-        ('mcar/mcar_r18_toy', ['--views', 'images']),
-        ('rdal/rdal_r18_toy', ['--views', 'features']),
-        ('rdal/rdal_r18_toy', ['--raw', '--cfg-options', 'model.head.feature=sampled']),
-    ],
-)
-def test_tool_learns_two_images(tool, root, tmp_path, monkeypatch, name, options):
-    monkeypatch.setenv('LOCAL_RANK', '0')
-    monkeypatch.setattr('mmengine.runner.runner.collect_env', dict)  # asks compilers, slowly
-    config = small_config(root, tmp_path, name)
-    words = [config, str(tmp_path / 'w.pth'), '--out', str(tmp_path / 'out'), '--jobs', '1']
-    words += ['--costs', '100000', *options]
-    metrics = tool.main(words)
-    data = open_features(tmp_path / 'out/train')
-    assert data.features.shape == (2, 256 if 'rdal' in name else 16)
-    # Image i has the classes i and i + 1; class 1, in both, has no negative and cannot be trained.
-    assert metrics['mAP'] == pytest.approx(100)
-    summary = json.loads((tmp_path / 'out/summary.json').read_text())
-    assert summary['mAP'] == metrics['mAP'] and summary['threshold'] == 0.5
-    saved = np.load(tmp_path / 'out/svm.npz')
-    assert saved['weight'].shape == (20, data.features.shape[1])
-    assert saved['cost'].tolist() == [1e5, 0, 1e5] + [0] * 17
-    if 'mcar' in name:
-        assert tool.main(words) == metrics  # from the features on disk
+@pytest.mark.parametrize('options', [[], ['--views', 'images'], ['--views', 'features']])
+def test_tool_learns_two_images(tmp_path, monkeypatch, options):
+    features, again = learn_two_images(TOY_CONFIG, tmp_path, monkeypatch, options)
+    assert features.shape == (2, 16)
+    again()

@@ -3,54 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers.optional import needs_gpu
+from helpers.places import TOY_CONFIG as CONFIG
+from helpers.tool_lab import call, data_options, make_toys
 from PIL import Image
 
 from mmmlc.engine import build_runner, load_config, load_weights
 from mmmlc.engine.prepare import use_amp, use_amp_in_test
 
-ROOT = Path(__file__).resolve().parents[2]
-CONFIG = ROOT / 'configs/mcar/mcar_r18_toy.py'
 VAL_IMAGES = 25  # odd: two processes get unequal shares
-
-
-def call(*words: object, **environment: str) -> subprocess.CompletedProcess:
-    """Run a command in the checkout; its output is in the assertion message if it fails."""
-    result = subprocess.run(
-        [str(word) for word in words],
-        cwd=ROOT,
-        env=os.environ
-        | dict(PATH=f'{Path(sys.executable).parent}:{os.environ["PATH"]}', PYTHONPATH=str(ROOT))
-        | environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
-    return result
 
 
 @pytest.fixture(scope='module')
 def toys(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp('toys') / 'data'
-    call(sys.executable, 'tools/make_toy_scenes.py', folder, '--train=48', f'--val={VAL_IMAGES}')
-    return folder
-
-
-def data_options(folder: Path) -> list[str]:
-    loaders = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-    roots = [f'{loader}.dataset.data_root={folder}' for loader in loaders]
-    workers = [f'{loader}.num_workers=0' for loader in loaders]
-    return [*roots, *workers, *(f'{loader}.persistent_workers=False' for loader in loaders)]
+    return make_toys(tmp_path_factory.mktemp('toys') / 'data', 48, VAL_IMAGES)
 
 
 @pytest.fixture(scope='module')
@@ -71,7 +45,7 @@ def test_training_writes_checkpoint_and_log(trained):
     assert len(checkpoint['meta']['dataset_meta']['classes']) == 20
     log = (next(trained.glob('*/vis_data/scalars.json'))).read_text()
     records = [json.loads(line) for line in log.splitlines()]
-    assert any('loss_local' in r for r in records) and any('mAP' in r for r in records)
+    assert any('loss' in r for r in records) and any('mAP' in r for r in records)
 
 
 def test_resume_goes_on(trained, toys):
@@ -92,11 +66,10 @@ def test_evaluation_writes_results_and_pictures(trained, toys, tmp_path):
         '--cfg-options', *data_options(toys),
     )  # fmt: skip
     summary = json.loads((tmp_path / 'out/summary.json').read_text())
-    assert 0 <= summary['mAP'] <= 100 and 'global_score_mAP' in summary
+    assert 0 <= summary['mAP'] <= 100
     pictures = sorted((tmp_path / 'show').glob('*.jpg'))
     assert len(pictures) == 3
-    picture = np.asarray(Image.open(pictures[0]))
-    assert picture.shape[1] == 384 and picture.std() > 10
+    assert np.asarray(Image.open(pictures[0])).std() > 10
 
 
 def dump_config(folder: Path, toys: Path, name: str) -> Path:
@@ -210,7 +183,7 @@ def test_missing_config():
 
 
 def test_work_dir_is_named_after_the_config():
-    assert load_config(CONFIG).work_dir == 'work_dirs/mcar_r18_toy'
+    assert load_config(CONFIG).work_dir == 'work_dirs/plain_toy'
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='a GPU can do mixed precision')
@@ -220,8 +193,7 @@ def test_mixed_precision_needs_a_gpu(switch):
         switch(load_config(CONFIG))
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
+@needs_gpu
 def test_mixed_precision_trains_on_a_gpu(toys, tmp_path):
     options = [*data_options(toys), 'train_cfg.max_epochs=1', 'param_scheduler.total_steps=1']
     call(

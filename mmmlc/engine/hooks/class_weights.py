@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import torch
+from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
@@ -70,7 +71,7 @@ class ClassWeightHook(Hook):
             loss.set_pos_weight(weights.to(device))
 
 
-def count_labels(dataset) -> tuple[Tensor, Tensor]:
+def count_labels(dataset: BaseDataset) -> tuple[Tensor, Tensor]:
     """Positives and known pairs of each class of a data set, both (C,)."""
     num_classes = len(dataset.metainfo['classes'])
     positives, ignored = torch.zeros(2, num_classes)

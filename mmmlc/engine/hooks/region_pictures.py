@@ -81,6 +81,5 @@ class RegionPictureHook(Hook):
         """Five boxes at most, as fractions of the image."""
         if self.store is None:
             return None
-        boxes, scores = self.store[self.store.find(sample.img_path)]
-        boxes, scores = torch.from_numpy(boxes), torch.from_numpy(scores)
+        boxes, scores = map(torch.from_numpy, self.store[self.store.find(sample.img_path)])
         return boxes[nms(boxes, scores, 0.7)[:5]]

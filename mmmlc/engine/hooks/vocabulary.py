@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import zip_longest
 
+from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -49,7 +50,7 @@ class VocabularyHook(Hook):
         self._check_head(runner, dataset, 'test_dataloader.dataset')
         self._check_order(dataset, 'test_dataloader.dataset')
 
-    def _check_order(self, dataset, key: str) -> None:
+    def _check_order(self, dataset: BaseDataset, key: str) -> None:
         classes = tuple(dataset.metainfo.get('classes') or ())
         if not classes or self._trained_on is None or classes == self._trained_on:
             return
@@ -65,7 +66,7 @@ class VocabularyHook(Hook):
         )
 
     @staticmethod
-    def _check_head(runner: Runner, dataset, key: str) -> None:
+    def _check_head(runner: Runner, dataset: BaseDataset, key: str) -> None:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         expected = getattr(getattr(model, 'head', None), 'num_classes', None)
         classes = dataset.metainfo.get('classes')

@@ -14,6 +14,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmmlc.ops.boxes import image_size
 from mmmlc.ops.precision import full
 
 from .weak_detection import pool_regions
@@ -84,7 +85,7 @@ def hint_loss(student: Tensor, teacher: Tensor) -> Tensor:
         student: Map (B, D, h, w), already with the channels of the teacher's.
         teacher: Map (B, D, h', w'); averaged over cells to (h, w).
     """
-    teacher = F.adaptive_avg_pool2d(full(teacher), student.shape[-2:])
+    teacher = F.adaptive_avg_pool2d(full(teacher), image_size(student))
     return (teacher - full(student)).square().sum(1).mean() / 2
 
 
@@ -110,5 +111,5 @@ def attention_loss(student: Tensor, teacher: Tensor) -> Tensor:
         student: (B, D, h, w).
         teacher: (B, D', h', w').
     """
-    size = tuple(student.shape[-2:])
+    size = image_size(student)
     return (attention_map(teacher, size) - attention_map(student)).square().sum(1).mean() / 2

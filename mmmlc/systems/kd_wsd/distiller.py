@@ -9,9 +9,11 @@ B: images, C: classes, (H, W): input size.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
-from mmengine.model import BaseModel, ModuleDict
+from mmengine.model import BaseModel, BaseModule, ModuleDict
+from mmpretrain.models import ImageClassifier
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
@@ -71,6 +73,8 @@ class Distiller(BaseModel):
         ValueError: for options that don't fit together.
     """
 
+    student: ImageClassifier
+
     def __init__(
         self,
         student: dict,
@@ -84,8 +88,8 @@ class Distiller(BaseModel):
         teacher_amp: str | None = None,
         init_cfg: dict | None = None,
     ):
-        student = MODELS.build(student)
-        super().__init__(student.data_preprocessor, init_cfg)
+        built = MODELS.build(student)
+        super().__init__(built.data_preprocessor, init_cfg)
         check_choice('model.update', update, UPDATES)
         if teacher_amp is not None:
             check_choice('model.teacher_amp', teacher_amp, tuple(AMP_TYPES))
@@ -93,16 +97,18 @@ class Distiller(BaseModel):
             raise ValueError(f'model.nms_iou is {nms_iou}, expected a number in (0, 1]')
         if top < 1:
             raise ValueError(f'model.top is {top}, expected at least 1')
-        self.student = student
+        self.student = built
         self.losses = ModuleDict({name: MODELS.build(loss) for name, loss in losses.items()})
         self.label_weight = label_weight
         self.student_size = student_size
         self._uses = frozenset().union(*(loss.uses for loss in self.losses.values()))
-        self._options = dict(size=teacher_size, iou=nms_iou, top=top, amp=teacher_amp)
+        self._options: dict[str, Any] = dict(
+            size=teacher_size, iou=nms_iou, top=top, amp=teacher_amp
+        )
         self._teacher: FrozenTeacher | None = None
         self._check_student(update)
         if update == 'backbone':
-            for name, parameter in student.named_parameters():
+            for name, parameter in built.named_parameters():
                 if not name.startswith('backbone.'):
                     parameter.requires_grad_(False)
 
@@ -124,21 +130,21 @@ class Distiller(BaseModel):
             )
 
     @property
-    def backbone(self) -> nn.Module:
+    def backbone(self) -> BaseModule:
         """Of the student, as ``neck`` and ``head``: where hooks look for a classifier's parts."""
         return self.student.backbone
 
     @property
-    def neck(self) -> nn.Module | None:
+    def neck(self) -> BaseModule | None:
         """Of the student."""
         return self.student.neck
 
     @property
-    def head(self) -> nn.Module:
+    def head(self) -> BaseModule:
         """Of the student."""
         return self.student.head
 
-    def set_teacher(self, teacher: nn.Module) -> None:
+    def set_teacher(self, teacher: ImageClassifier) -> None:
         """Take a teacher; it is frozen and moved to the student's device and memory format.
 
         Raises:
@@ -168,7 +174,7 @@ class Distiller(BaseModel):
     def cache_teacher(
         self, path: str, names: Sequence[str], data: dict, maps: bool = False, kind: str = 'float16'
     ) -> None:
-        """Keep the teacher's answers on disk, see :class:`mmmlc.models.TeacherCache`.
+        """Keep the teacher's answers on disk, see :class:`TeacherCache`.
 
         Args:
             path: Of the file.
@@ -176,11 +182,15 @@ class Distiller(BaseModel):
             data: A batch of them, for the shapes.
             maps: Whether maps are kept, too. They are large.
             kind: ``'float16'`` or ``'float32'``.
+
+        Raises:
+            RuntimeError: without a teacher.
+            ValueError: if no loss asks the teacher for what is kept.
         """
         if not self._uses & {'regions', 'scores'}:
             raise ValueError('TeacherHook.cache: no loss uses scores or regions of the teacher')
         data = self.data_preprocessor(data, False)
-        teacher, inputs = self._teacher, data['inputs']
+        teacher, inputs = self._known_teacher(), data['inputs']
         example = teacher.answer(inputs, data['data_samples'])
         size = [teacher.size] * 2 if teacher.size else list(inputs.shape[-2:])
         identity = dict(
@@ -188,6 +198,14 @@ class Distiller(BaseModel):
         )
         example = example if maps else example._replace(maps=None)
         teacher.cache = TeacherCache(path, names, example, identity, kind)
+
+    def _known_teacher(self) -> FrozenTeacher:
+        if self._teacher is None:
+            raise RuntimeError(
+                'the Distiller has no teacher: custom_hooks needs mmmlc.TeacherHook, or call '
+                'set_teacher()'
+            )
+        return self._teacher
 
     def loss(self, inputs: Tensor, data_samples: list[DataSample]) -> dict[str, Tensor]:
         """``loss_label`` and ``loss_<name>`` of each of the losses.
@@ -199,12 +217,7 @@ class Distiller(BaseModel):
         Raises:
             RuntimeError: without a teacher.
         """
-        if self._teacher is None:
-            raise RuntimeError(
-                'the Distiller has no teacher: custom_hooks needs mmmlc.TeacherHook, or call '
-                'set_teacher()'
-            )
-        teacher = self._teacher(inputs, data_samples)
+        teacher = self._known_teacher()(inputs, data_samples)
         maps = self.student.extract_feat(resize_images(inputs, self.student_size), 'backbone')
         logits = None
         if self.label_weight or 'scores' in self._uses:
@@ -223,10 +236,10 @@ class Distiller(BaseModel):
     ) -> Tensor | dict[str, Tensor] | list[DataSample]:
         """``mode='loss'`` distils; ``'tensor'`` and ``'predict'`` are the plain student's."""
         if mode == 'loss':
-            return self.loss(inputs, data_samples)
+            return self.loss(inputs, data_samples or [])
         return self.student(inputs, data_samples, mode)
 
-    def _apply(self, fn: Callable, *args, **kwargs) -> Distiller:
+    def _apply(self, fn: Callable, *args: Any, **kwargs: Any) -> Distiller:
         """Moves and converts the teacher along with the student."""
         if self._teacher is not None:
             self._teacher.model._apply(fn)

@@ -9,8 +9,9 @@ import contextlib
 from collections.abc import Set
 
 import torch
+from mmpretrain.models import ImageClassifier
 from mmpretrain.structures import DataSample
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmmlc.models.predictions import stack_proposals
 from mmmlc.ops.nms import keep_proposals
@@ -40,7 +41,7 @@ class FrozenTeacher:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: ImageClassifier,
         uses: Set[str],
         size: int | None = None,
         iou: float = 0.4,
@@ -65,7 +66,10 @@ class FrozenTeacher:
         if not self.uses & {'regions', 'scores'}:
             return TeacherOutput(maps=self._maps(inputs))
         boxes, _, valid = (x.to(inputs.device, non_blocking=True) for x in stack_proposals(samples))
-        answer = (self.answer if self.cache is None else self._stored)(inputs, samples)
+        if self.cache is None:
+            answer = self.answer(inputs, samples)
+        else:
+            answer = self._stored(self.cache, inputs, samples)
         maps = answer.maps
         if maps is None and 'maps' in self.uses:
             maps = self._maps(inputs)
@@ -95,20 +99,20 @@ class FrozenTeacher:
         with self._precision(inputs):
             return tuple(self.model.extract_feat(resize_images(inputs, self.size)))
 
-    def _stored(self, inputs: Tensor, samples: list[DataSample]) -> Answer:
+    def _stored(self, cache: TeacherCache, inputs: Tensor, samples: list[DataSample]) -> Answer:
         """The cache's answer, after the teacher has answered for what it lacks."""
-        slots = self.cache.slots(samples)
-        missing = self.cache.missing(slots, samples)
-        if missing and 'maps' in self.uses and not self.cache.keeps_maps:
+        slots = cache.slots(samples)
+        missing = cache.missing(slots, samples)
+        if missing and 'maps' in self.uses and not cache.keeps_maps:
             missing = list(range(len(samples)))  # the maps of all are needed anyway
         maps = None
         if missing:
             some = [samples[i] for i in missing]
             answer = self.answer(inputs[torch.tensor(missing, device=inputs.device)], some)
-            self.cache.write([slots[i] for i in missing], some, answer)
+            cache.write([slots[i] for i in missing], some, answer)
             maps = answer.maps
-        stored = self.cache.read(slots, inputs.device)
-        return stored if self.cache.keeps_maps else stored._replace(maps=maps)
+        stored = cache.read(slots, inputs.device)
+        return stored if cache.keeps_maps else stored._replace(maps=maps)
 
     def _precision(self, inputs: Tensor) -> contextlib.AbstractContextManager:
         if self.amp is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from .distillation import attention_loss, hint_loss, prediction_loss, roi_featur
 from .weak_detection import image_scores, region_scores
 
 KINDS = ('squared', 'cross_entropy')
+Given = TypeVar('Given')
 
 
 class TeacherOutput(NamedTuple):
@@ -33,12 +34,31 @@ class TeacherOutput(NamedTuple):
     boxes: Tensor | None = None  # (B, T, 4) kept proposals, fractions of the image
     objectness: Tensor | None = None  # (B, T), s'
 
+    def detections(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Both logits and ``valid``; ValueError if they are None."""
+        return (
+            given(self.class_logits, 'teacher.class_logits'),
+            given(self.detection_logits, 'teacher.detection_logits'),
+            given(self.valid, 'teacher.valid'),
+        )
+
 
 class StudentOutput(NamedTuple):
     """What the student makes of the same batch."""
 
     maps: tuple[Tensor, ...]  # (B, D, h, w) each
     logits: Tensor | None = None  # (B, C)
+
+
+def given(value: Given | None, name: str) -> Given:
+    """A value that must not be None.
+
+    Raises:
+        ValueError: if it is; a loss gets of the teacher only what it names in ``uses``.
+    """
+    if value is None:
+        raise ValueError(f'{name} is None, but a distillation loss needs it: see its `uses`')
+    return value
 
 
 class LayerPairs(nn.Module):
@@ -77,10 +97,10 @@ class LayerPairs(nn.Module):
         for layer in self.adapters.children():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode='fan_in', nonlinearity='linear')
-                nn.init.zeros_(layer.bias)
+                nn.init.zeros_(given(layer.bias, 'bias'))
 
     def forward(
-        self, student: tuple[Tensor, ...], teacher: tuple[Tensor, ...]
+        self, student: tuple[Tensor, ...], teacher: tuple[Tensor, ...] | None
     ) -> list[tuple[Tensor, Tensor]]:
         """Pairs of maps with equal channels; ValueError where a layer is not as configured."""
         pairs = []
@@ -92,8 +112,11 @@ class LayerPairs(nn.Module):
         return pairs
 
 
-def _output(side: str, maps: tuple[Tensor, ...], index: int, channels: int | None = None) -> Tensor:
+def _output(
+    side: str, maps: tuple[Tensor, ...] | None, index: int, channels: int | None = None
+) -> Tensor:
     """A map of the student or the teacher, checked."""
+    maps = given(maps, f'{side}.maps')
     if not -len(maps) <= index < len(maps):
         raise ValueError(
             f'{side}_layers asks for output {index} of the {side}, whose backbone returns '
@@ -142,8 +165,9 @@ class RoIFeatureLoss(nn.Module):
     def forward(self, student: StudentOutput, teacher: TeacherOutput) -> Tensor:
         """Scalar; see :func:`roi_feature_loss`."""
         weights = teacher.objectness if self.weighted else None
+        boxes = given(teacher.boxes, 'teacher.boxes')
         losses = [
-            roi_feature_loss(ours, theirs, teacher.boxes, weights, self.pool_size)
+            roi_feature_loss(ours, theirs, boxes, weights, self.pool_size)
             for ours, theirs in self.pairs(student.maps, teacher.maps)
         ]
         return self.weight * torch.stack(losses).sum()
@@ -169,6 +193,10 @@ class ClassAwareLoss(nn.Module):
     """
 
     uses: ClassVar[frozenset[str]] = frozenset({'scores'})
+
+    log_class_temperature: Tensor
+    log_detection_temperature: Tensor
+    log_student_temperature: Tensor
 
     def __init__(
         self,
@@ -205,15 +233,16 @@ class ClassAwareLoss(nn.Module):
     def forward(self, student: StudentOutput, teacher: TeacherOutput) -> Tensor:
         """Scalar; ValueError where the numbers of proposals or classes differ."""
         t_class, t_detection, t_student = self.temperatures()
-        proposals, classes = teacher.class_logits.shape[1:]
+        logits = teacher.detections()
+        proposals, classes = logits[0].shape[1:]
         if (proposals, classes) != (len(t_detection), len(t_class)):
             raise ValueError(
                 f'the teacher scores {proposals} proposals and {classes} classes, ClassAwareLoss '
                 f'has num_proposals={len(t_detection)} and num_classes={len(t_class)}'
             )
-        logits = (teacher.class_logits, teacher.detection_logits, teacher.valid)
         scores = image_scores(region_scores(*logits, t_class, t_detection))
-        return self.weight * prediction_loss(student.logits.float() / t_student, scores, self.kind)
+        ours = given(student.logits, 'student.logits').float() / t_student
+        return self.weight * prediction_loss(ours, scores, self.kind)
 
 
 class PlainDistillationLoss(nn.Module):
@@ -249,13 +278,11 @@ class PlainDistillationLoss(nn.Module):
 
     def forward(self, student: StudentOutput, teacher: TeacherOutput) -> Tensor:
         """Scalar; see :func:`prediction_loss`."""
-        softened = (
-            x.float() / self.teacher_temperature
-            for x in (teacher.class_logits, teacher.detection_logits)
-        )
-        scores = image_scores(region_scores(*softened, teacher.valid))
-        logits = student.logits.float() / self.student_temperature
-        return self.weight * prediction_loss(logits, scores, self.kind)
+        *logits, valid = teacher.detections()
+        classes, detections = (x.float() / self.teacher_temperature for x in logits)
+        scores = image_scores(region_scores(classes, detections, valid))
+        ours = given(student.logits, 'student.logits').float() / self.student_temperature
+        return self.weight * prediction_loss(ours, scores, self.kind)
 
 
 def check_temperatures(teacher: float, student: float) -> None:

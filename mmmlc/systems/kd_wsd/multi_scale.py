@@ -6,6 +6,7 @@ B: images, (H, W): size of a batch.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +29,7 @@ class MultiScaleDataPreprocessor(ClsDataPreprocessor):
         **kwargs: Of ``mmpretrain.ClsDataPreprocessor``.
     """
 
-    def __init__(self, scales: Sequence[int], **kwargs) -> None:
+    def __init__(self, scales: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not scales or any(not isinstance(side, int) or side < 1 for side in scales):
             raise ValueError(

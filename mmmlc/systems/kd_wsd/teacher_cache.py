@@ -76,7 +76,7 @@ class TeacherCache:
         self.path = Path(path)
         self._rows = {name: row for row, name in enumerate(names)}
         record = _record(example, kind)
-        shapes = {name: [str(record[name].base), *record[name].shape] for name in record.names}
+        shapes = {name: [str(record[name].base), *record[name].shape] for name in _names(record)}
         header = dict(
             format=FORMAT,
             images=len(names),
@@ -141,7 +141,7 @@ class TeacherCache:
     @property
     def keeps_maps(self) -> bool:
         """Whether maps are in the records."""
-        return 'map0' in self._records.dtype.names
+        return 'map0' in _names(self._records.dtype)
 
     def slots(self, samples: list[DataSample]) -> list[int]:
         """Numbers of the samples' records; ValueError for an image of another data set."""
@@ -172,7 +172,7 @@ class TeacherCache:
     def write(self, slots: list[int], samples: list[DataSample], answer: Answer) -> None:
         """Keep an answer; ValueError if it is not finite in the type of the records."""
         for name, value in answer.named():
-            if name not in self._records.dtype.names:
+            if name not in _names(self._records.dtype):
                 continue
             stored = value.cpu().to(torch.promote_types(value.dtype, torch.float32)).numpy()
             with np.errstate(over='ignore'):
@@ -186,21 +186,25 @@ class TeacherCache:
     def read(self, slots: list[int], device: torch.device) -> Answer:
         """Answer for records that are filled."""
         kept = {}
-        for name in self._records.dtype.names[2:]:
+        for name in _names(self._records.dtype)[2:]:
             value = torch.from_numpy(np.asarray(self._records[name][slots]))
             value = value.to(device, non_blocking=True)
             kept[name] = value.long() if name == 'kept' else value.float()
         maps = tuple(kept.pop(name) for name in sorted(kept, key=_number) if name[:3] == 'map')
-        return Answer(*(kept.get(name) for name in Answer._fields[:4]), maps or None)
+        return Answer(**{name: kept.get(name) for name in Answer._fields[:4]}, maps=maps or None)
 
 
 def _record(example: Answer, kind: str) -> np.dtype:
     """Type of a record."""
     types = dict(kept='int32', objectness='float32')
-    fields = [('filled', '?'), ('proposals', '<u4')]
+    fields: list[tuple] = [('filled', '?'), ('proposals', '<u4')]
     for name, value in example.named():
         fields.append((name, types.get(name, kind), tuple(value.shape[1:])))
     return np.dtype(fields)
+
+
+def _names(record: np.dtype) -> tuple[str, ...]:
+    return record.names or ()
 
 
 def _number(name: str) -> int:
@@ -208,7 +212,7 @@ def _number(name: str) -> int:
 
 
 def _checksum(sample: DataSample) -> int:
-    return zlib.crc32(np.ascontiguousarray(sample.proposals.cpu().numpy()))
+    return zlib.crc32(sample.proposals.cpu().numpy().tobytes())
 
 
 def weights_checksum(model: torch.nn.Module) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from mmengine import dist
 from mmengine.hooks import CheckpointHook, Hook
@@ -100,7 +101,7 @@ class TeacherHook(Hook):
         """Note that there will be something to export."""
         self._saved = True
 
-    def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
+    def after_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
         """Export the student of a checkpoint saved by iteration."""
         self._export_saved(runner)
 

@@ -9,7 +9,7 @@ vectors, (h, w): map size, (H, W): input size.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mmengine.model import Sequential
 from mmpretrain.structures import DataSample
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from mmmlc.models.base import MultiLabelClassifier, MultiLabelHead
 from mmmlc.models.instances import set_instances
 from mmmlc.models.predictions import set_predictions, stack_proposals, stack_targets
-from mmmlc.ops.boxes import to_pixels
+from mmmlc.ops.boxes import image_size, to_pixels
 from mmmlc.ops.checks import check_fraction
 from mmmlc.ops.nms import detect
 from mmmlc.registry import MODELS
@@ -98,7 +98,9 @@ class WSDDNHead(MultiLabelHead):
         self.prior = prior
         self.clamp = clamp
         self.spatial_weight = spatial_weight
-        self.detection_options = dict(iou=nms_iou, min_score=min_score, top=max_detections)
+        self.detection_options: dict[str, Any] = dict(
+            iou=nms_iou, min_score=min_score, top=max_detections
+        )
         self.fcs = None
         if width is not None:
             init = fcs_init or dict(type='mmengine.Normal', layer='Linear', std=0.005)
@@ -136,7 +138,7 @@ class WSDDNHead(MultiLabelHead):
         vectors = pooled.mean((-2, -1)) if self.fcs is None else self.fcs(pooled.flatten(2))
         return self.class_branch(vectors), self.detection_branch(vectors), vectors
 
-    def loss(
+    def loss(  # type: ignore[override]  # called by WSDDN alone, which has the vectors, too
         self, output: WSDDNOutput, vectors: Tensor, samples: list[DataSample]
     ) -> dict[str, Tensor]:
         """``loss_image`` and, where it has a weight, ``loss_spatial``."""
@@ -210,7 +212,7 @@ class WSDDN(MultiLabelClassifier):
                 'a padded input are not fractions of the image'
             )
 
-    def regions(self, inputs: Tensor, samples: list[DataSample]) -> WSDDNOutput:
+    def regions(self, inputs: Tensor, samples: list[DataSample] | None) -> WSDDNOutput:
         """Feature maps, logits and boxes of the proposals of a batch, for distillation.
 
         Args:
@@ -224,11 +226,11 @@ class WSDDN(MultiLabelClassifier):
         fractions, prior, valid = (
             x.to(inputs.device, non_blocking=True) for x in stack_proposals(samples)
         )
-        size = tuple(inputs.shape[-2:])
+        size = image_size(inputs)
         boxes = to_pixels(fractions, size)
         features = self.extract_feat(inputs)
-        *logits, vectors = self.head(features, boxes, prior, size)
-        return WSDDNOutput(features, *logits, boxes, valid), vectors
+        classes, detections, vectors = self.head(features, boxes, prior, size)
+        return WSDDNOutput(features, classes, detections, boxes, valid), vectors
 
     def forward(
         self, inputs: Tensor, data_samples: list[DataSample] | None = None, mode: str = 'tensor'

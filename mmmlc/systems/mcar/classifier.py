@@ -10,7 +10,7 @@ B: images, C: classes, N: regions per image, (H, W): input size.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from mmpretrain.structures import DataSample
@@ -19,6 +19,7 @@ from torch import Tensor
 from mmmlc.models.base import MultiLabelClassifier
 from mmmlc.models.instances import set_instances
 from mmmlc.models.predictions import set_all, set_predictions
+from mmmlc.ops.boxes import image_size
 from mmmlc.ops.checks import check_choice
 from mmmlc.registry import MODELS
 
@@ -103,7 +104,7 @@ class MCAR(MultiLabelClassifier):
         global_logits = self.head(features)
         if not local or self.topn == 0:
             return Streams(global_logits)
-        classes, boxes = self.find_regions(features, global_logits, tuple(images.shape[-2:]))
+        classes, boxes = self.find_regions(features, global_logits, image_size(images))
         crops = crop_regions(images, boxes)
         logits = self.head(self.extract_feat(crops.flatten(0, 1))).unflatten(0, crops.shape[:2])
         own = logits.gather(2, classes[..., None])[..., 0]
@@ -168,8 +169,9 @@ class MCAR(MultiLabelClassifier):
         set_all(samples, global_score=streams.global_logits.float().sigmoid())
         if streams.local_logits is None:
             return samples
-        set_all(samples, local_score=streams.local_logits.float().sigmoid())
-        scores = streams.region_logits.float().sigmoid()
-        for row in zip(samples, streams.boxes, streams.classes, scores, strict=True):
+        # With the local stream, all of its outputs are there.
+        local, boxes, classes, logits = cast(tuple[Tensor, ...], streams[1:])
+        set_all(samples, local_score=local.float().sigmoid())
+        for row in zip(samples, boxes, classes, logits.float().sigmoid(), strict=True):
             set_instances(*row)
         return samples

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -142,6 +143,7 @@ def _scores(checkpoint: dict) -> dict[str, float]:
 
 def _recognise(state: dict[str, Tensor], arch: object) -> str:
     """Name of the network, by its keys; ``arch`` may not say otherwise."""
+    name: str | None
     if 'features.0.0.0.weight' in state:
         name = 'mobilenetv2'
     else:
@@ -218,10 +220,10 @@ def _compare(title: str, expected: dict, state: dict[str, Tensor]) -> None:
         raise ValueError(f'not the weights of MCAR with {title}; ' + '; '.join(reasons))
 
 
-def _some(keys) -> str:
-    keys = [str(key) for key in keys]
-    rest = f' and {len(keys) - 3} more' if len(keys) > 3 else ''
-    return ', '.join(keys[:3]) + rest if keys else 'nothing'
+def _some(keys: Iterable) -> str:
+    names = [str(key) for key in keys]
+    rest = f' and {len(names) - 3} more' if len(names) > 3 else ''
+    return ', '.join(names[:3]) + rest if names else 'nothing'
 
 
 def _tensor(state: dict[str, Tensor], key: str) -> Tensor:

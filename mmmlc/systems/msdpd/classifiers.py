@@ -6,11 +6,16 @@ N: images of this process, C: classes, F: length of a feature.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from mmengine import dist
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from mmpretrain.models import ImageClassifier
+
+    from .head import MsDPDHead
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -24,7 +29,7 @@ class ImageFeatures(NamedTuple):
 
 
 @torch.no_grad()
-def image_features(model: nn.Module, batches: Iterable[dict]) -> ImageFeatures:
+def image_features(model: ImageClassifier, batches: Iterable[dict]) -> ImageFeatures:
     """Run the model over batches and keep the features that its classifiers see.
 
     Args:
@@ -52,7 +57,7 @@ def image_features(model: nn.Module, batches: Iterable[dict]) -> ImageFeatures:
     return ImageFeatures(joined, torch.cat(targets), torch.cat(valid))
 
 
-def fit_classifiers(head: nn.Module, found: ImageFeatures, steps: int = 50) -> dict[str, float]:
+def fit_classifiers(head: MsDPDHead, found: ImageFeatures, steps: int = 50) -> dict[str, float]:
     """Train the classifiers of every scale and of the fusion by J1, each alone, from zero.
 
     Args:

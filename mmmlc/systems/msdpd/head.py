@@ -9,6 +9,7 @@ B: images, C: classes, K: part detectors, D: channels, M: locations of a map, t:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmpretrain.structures import DataSample
@@ -57,6 +58,9 @@ class MsDPDHead(MultiLabelHead):
         init_cfg: Initialisation of the classifiers.
     """
 
+    detectors: Any  # an nn.ModuleList does not say that it holds PartDetectors
+    classifiers: Any  # and here nn.Linear
+
     def __init__(
         self,
         num_classes: int,
@@ -104,7 +108,7 @@ class MsDPDHead(MultiLabelHead):
         widths = [scale.out_channels for scale in self.detectors]
         self.plain_index = plain_index
         self.has_plain = plain_channels is not None
-        if self.has_plain:
+        if plain_channels is not None:
             widths.append(plain_channels)
         self.scale_names = tuple(f'scale{number + 1}' for number in range(len(widths)))
         check_choice('head.prediction', prediction, ('fused', *self.scale_names))

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from mmengine import dist
 from mmengine.logging import print_log
-from torch import nn
+from torch.utils.data import DataLoader
 
 from .clusters import MinedScale, mine_scale
 from .mined_file import save_mined
 from .sampling import gather_points, sample_points
 
+if TYPE_CHECKING:
+    from mmpretrain.models import ImageClassifier
+
+    from .head import MsDPDHead
+
 
 def mine_parts(
-    model: nn.Module,
-    loader,
+    model: ImageClassifier,
+    loader: DataLoader,
     clusters: Sequence[int],
     locations: int = 100_000,
     path: str | None = None,
     seed: int = 0,
-    **options,
+    **options: Any,
 ) -> list[MinedScale] | None:
     """Sample the maps of a model over a data loader and mine the parts of every scale.
 
@@ -53,10 +59,10 @@ def mine_parts(
         raise ValueError(
             f'PartMiningHook: clusters has {len(clusters)} values, the head {len(detectors)} scales'
         )
-    per_image = math.ceil(locations / len(loader.dataset))
+    per_image = math.ceil(locations / len(cast(Sized, loader.dataset)))
     rank_seed = seed * dist.get_world_size() + dist.get_rank()
-    sampled = sample_points(model, loader, model.head.indices, per_image, rank_seed)
-    sampled = gather_points(sampled)
+    own = sample_points(model, loader, model.head.indices, per_image, rank_seed)
+    sampled = gather_points(own)
     if sampled is None:
         return None
     device = next(model.parameters()).device
@@ -90,7 +96,7 @@ def _report(number: int, mined: MinedScale, wanted: int) -> None:
     )
 
 
-def set_parts(head: nn.Module, scales: Sequence[MinedScale], source: str) -> None:
+def set_parts(head: MsDPDHead, scales: Sequence[MinedScale], source: str) -> None:
     """Give mined detectors to a head; ValueError naming ``source`` where they don't fit."""
     if len(scales) != len(head.detectors):
         raise ValueError(f'{source} holds {len(scales)} scales, the head has {len(head.detectors)}')
@@ -101,7 +107,7 @@ def set_parts(head: nn.Module, scales: Sequence[MinedScale], source: str) -> Non
             raise ValueError(f'{source}, scale {number}: {error}') from error
 
 
-def share_parts(head: nn.Module, scales: Sequence[MinedScale] | None) -> None:
+def share_parts(head: MsDPDHead, scales: Sequence[MinedScale] | None) -> None:
     """Set the detectors on the main process and send them to the others."""
     if scales is not None:
         set_parts(head, scales, 'part mining')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ def save_mined(
     path: str | Path, scales: Sequence[MinedScale], names: Sequence[str], flipped: torch.Tensor
 ) -> None:
     """Write mined scales; ``names`` and ``flipped`` are those of the sampled images."""
-    arrays = dict(
+    arrays: dict[str, Any] = dict(
         format=np.array(FORMAT),
         names=np.array(names, dtype=np.str_),
         flipped=flipped.numpy(),
@@ -65,5 +66,5 @@ def _scale(arrays: dict[str, np.ndarray], number: int) -> MinedScale:
 
     ranking = Ranking(**read(Ranking._fields))
     tensors = read([n for n in MinedScale._fields if n not in ('ranking', 'size')])
-    size = tuple(int(side) for side in arrays[f'{number}/size'])
-    return MinedScale(ranking=ranking, size=size, **tensors)
+    height, width = (int(side) for side in arrays[f'{number}/size'])
+    return MinedScale(ranking=ranking, size=(height, width), **tensors)

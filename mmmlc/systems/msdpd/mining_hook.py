@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from torch import nn
+from mmpretrain.models import ImageClassifier
 
 from mmmlc.registry import HOOKS
 
@@ -124,6 +124,6 @@ class PartMiningHook(Hook):
         share_parts(model.head, scales)
 
 
-def _model(runner: Runner) -> nn.Module:
+def _model(runner: Runner) -> ImageClassifier:
     model = runner.model
     return model.module if is_model_wrapper(model) else model

@@ -5,6 +5,7 @@ B: images, K: part detectors, D: channels, M: locations of a map.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -69,6 +70,8 @@ class PartDetectors(BaseModule):
             :func:`iterate_task_driven`.
     """
 
+    used: Tensor
+
     def __init__(
         self,
         in_channels: int,
@@ -86,6 +89,7 @@ class PartDetectors(BaseModule):
         self.pooling = pooling
         self.ridge = ridge
         name, options = solver_options(solver)
+        self.solve: Callable[..., Tensor]
         if name == 'iterative':
             self.solve = partial(iterate_task_driven, **options)
         else:

@@ -31,7 +31,7 @@ def draw_part_map(image: Image.Image, values: np.ndarray, side: int = SIDE) -> I
         side: Shorter side of the picture in pixels.
     """
     factor = side / min(image.size)
-    size = tuple(round(length * factor) for length in image.size)
+    size = (round(image.width * factor), round(image.height * factor))
     scaled = values / max(float(values.max()), 1e-12)
     heat = Image.fromarray((colormaps['inferno'](scaled)[..., :3] * 255).astype(np.uint8))
     heat = heat.resize(size, Image.Resampling.BILINEAR)

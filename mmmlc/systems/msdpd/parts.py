@@ -44,7 +44,9 @@ def part_probabilities(
     return logits.softmax(1)
 
 
-def sample_locations(features: Tensor, count: int, generator: torch.Generator | None = None):
+def sample_locations(
+    features: Tensor, count: int, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
     """Draw ``count`` different locations of every map.
 
     Args:

@@ -10,6 +10,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from mmpretrain.models import ImageClassifier
 from mmpretrain.structures import DataSample
 from PIL import Image
 from torch import Tensor
@@ -62,9 +63,9 @@ class PartPictureHook(Hook):
         outputs: Sequence[DataSample] | None = None,
     ) -> None:
         """Draw the images of a batch."""
-        count = min(self.max_images - self._drawn, len(outputs or ()))
-        if count <= 0:
+        if not outputs or not data_batch or self._drawn >= self.max_images:
             return
+        count = min(self.max_images - self._drawn, len(outputs))
         model = _model(runner)
         inputs = model.data_preprocessor(data_batch, False)['inputs'][:count]
         features = model.extract_feat(inputs)
@@ -114,6 +115,6 @@ def _image(packed: Tensor) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels.clip(0, 255).astype(np.uint8)))
 
 
-def _model(runner: Runner) -> torch.nn.Module:
+def _model(runner: Runner) -> ImageClassifier:
     model = runner.model
     return model.module if is_model_wrapper(model) else model

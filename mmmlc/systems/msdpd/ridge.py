@@ -6,7 +6,7 @@ N: images, K: part detectors, C: classes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,9 @@ from mmmlc.ops.scores import average_precision
 
 from .classifiers import fit_classifier
 from .task_driven import task_driven_pool
+
+if TYPE_CHECKING:
+    from mmpretrain.models import ImageClassifier
 
 
 class PooledScale(NamedTuple):
@@ -38,7 +41,7 @@ class RidgeRow(NamedTuple):
 
 @torch.no_grad()
 def pool_images(
-    model: nn.Module, batches: Iterable[dict], ridges: Sequence[float]
+    model: ImageClassifier, batches: Iterable[dict], ridges: Sequence[float]
 ) -> tuple[list[PooledScale], Tensor, Tensor]:
     """Pool the part maps of every scale with several ridges, in one pass over the images.
 

@@ -5,15 +5,19 @@ N: images, C: classes, D: channels, P: points, (h, w): map size.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from mmengine import dist
-from torch import Tensor, nn
+from torch import Tensor
+
+from mmmlc.ops.boxes import image_size
 
 from .parts import sample_locations
+
+if TYPE_CHECKING:
+    from mmpretrain.models import ImageClassifier
 
 
 class ScalePoints(NamedTuple):
@@ -36,7 +40,11 @@ class SampledPoints(NamedTuple):
 
 @torch.no_grad()
 def sample_points(
-    model: nn.Module, batches: Iterable[dict], indices: Sequence[int], per_image: int, seed: int = 0
+    model: ImageClassifier,
+    batches: Iterable[dict],
+    indices: Sequence[int],
+    per_image: int,
+    seed: int = 0,
 ) -> SampledPoints:
     """Run the model over batches and draw locations of its maps.
 
@@ -67,7 +75,7 @@ def sample_points(
         model.train(training)
     if not found:
         raise ValueError('part mining: the data loader gave no batch')
-    sizes = [tuple(maps[index].shape[-2:]) for index in indices]
+    sizes = [image_size(maps[index]) for index in indices]
     scales = [
         _join(pieces, size) for pieces, size in zip(zip(*found, strict=True), sizes, strict=True)
     ]
@@ -96,11 +104,6 @@ def _labels(samples: list, num_classes: int) -> Tensor:
     for row, sample in zip(labels, samples, strict=True):
         row[sample.gt_label.cpu().long()] = 1
     return labels
-
-
-def images_per_process(total: int) -> int:
-    """How many of ``total`` images each process sees."""
-    return math.ceil(total / dist.get_world_size())
 
 
 def gather_points(sampled: SampledPoints) -> SampledPoints | None:

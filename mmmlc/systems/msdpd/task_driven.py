@@ -9,6 +9,8 @@ B: images, K: part detectors, M: locations of a map.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -76,7 +78,7 @@ class _Factorised(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, parts: Tensor, strength: float) -> Tensor:
+    def forward(ctx: Any, parts: Tensor, strength: float) -> Tensor:
         if parts.shape[1] <= parts.shape[2]:
             factor = factorise(parts @ parts.mT, strength)
             phi = torch.cholesky_solve(parts.sum(2, keepdim=True), factor)
@@ -92,7 +94,7 @@ class _Factorised(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         parts, factor, phi, dual = ctx.saved_tensors
         gradient = gradient[..., None]
         if parts.shape[1] <= parts.shape[2]:
@@ -108,7 +110,7 @@ class _Iterated(torch.autograd.Function):
     """The same by conjugate gradients."""
 
     @staticmethod
-    def forward(ctx, parts: Tensor, strength: float, tolerance: float) -> Tensor:
+    def forward(ctx: Any, parts: Tensor, strength: float, tolerance: float) -> Tensor:
         locations = float(parts.shape[2])
         phi = solve_ridge(parts, parts.sum(2), strength, locations, tolerance)
         ctx.save_for_backward(parts, phi)
@@ -117,7 +119,7 @@ class _Iterated(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         parts, phi = ctx.saved_tensors
         left = solve_ridge(parts, gradient, ctx.strength, 0.0, ctx.tolerance)
         residual, right = 1 - phi[:, None] @ parts, left[:, None] @ parts

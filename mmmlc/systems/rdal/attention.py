@@ -116,8 +116,9 @@ def anchor_constraint(matrices: Tensor) -> Tensor:
     """
     centres = full(matrices)[:, 1:, :, 2]
     # Not new_tensor: torch 2.4 has none under vmap.
-    options = dict(dtype=centres.dtype, device=centres.device)
-    anchors = torch.tensor(region_anchors(matrices.shape[1]), **options).view(-1, 2)
+    anchors = torch.tensor(
+        region_anchors(matrices.shape[1]), dtype=centres.dtype, device=centres.device
+    ).view(-1, 2)
     return 0.5 * (centres - anchors).square().sum((1, 2))
 
 

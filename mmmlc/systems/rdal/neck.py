@@ -6,7 +6,7 @@ E: width of a region's feature, (h, w): map size.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -76,7 +76,7 @@ class RecurrentCell(BaseModule):
             Hidden state (B, D) of the type of ``x``, and memory (B, D), at least float32.
         """
         gates = self.from_input(x)
-        if hidden is None:
+        if hidden is None or memory is None:
             memory = gates.new_zeros(len(x), self.width)
         else:
             gates = gates + self.from_hidden(hidden)
@@ -190,6 +190,7 @@ class RecurrentAttention(BaseModule):
         maps = self._feature_map(features)
         self._check_given(matrices)
         matrix, hidden, memory = whole_image(maps), None, None
+        localise = cast(Localisation, self.localisation)  # None only beside given matrices
         steps = []
         for k in range(self.num_regions + 1):
             x = self._region_features(maps, matrix)
@@ -197,7 +198,7 @@ class RecurrentAttention(BaseModule):
             z = F.relu(self.hidden(hidden))
             steps.append((z, hidden, x, matrix))
             if k < self.num_regions:
-                matrix = self.localisation(z) if matrices is None else matrices[:, k]
+                matrix = localise(z) if matrices is None else matrices[:, k]
         z, hidden, x, visited = (torch.stack(step, dim=1) for step in zip(*steps[1:], strict=True))
         return AttentionRegions(self.classifier(z), hidden, x, visited)
 

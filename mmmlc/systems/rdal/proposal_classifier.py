@@ -5,6 +5,8 @@ B: images, K: regions per image, R: proposals per image.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from mmpretrain.structures import DataSample
 from torch import Tensor
@@ -45,9 +47,9 @@ def proposal_matrices(samples: list[DataSample], num_regions: int) -> Tensor:
         torch.nn.utils.rnn.pad_sequence([sample.get(key) for sample in samples], batch_first=True)
         for key in keys[:3]
     )
-    missing = max(num_regions - valid.shape[1], 0)
-    proposals = torch.nn.functional.pad(proposals, (0, 0, 0, missing))
-    scores, valid = (torch.nn.functional.pad(x, (0, missing)) for x in (scores, valid))
+    absent = max(num_regions - valid.shape[1], 0)
+    proposals = torch.nn.functional.pad(proposals, (0, 0, 0, absent))
+    scores, valid = (torch.nn.functional.pad(x, (0, absent)) for x in (scores, valid))
     best = scores.masked_fill(~valid, -torch.inf).argsort(dim=1, descending=True, stable=True)
     best = best[:, :num_regions]
     boxes = proposals.gather(1, best[..., None].expand(-1, -1, 4))
@@ -74,7 +76,9 @@ class ProposalClassifier(MultiLabelClassifier):
         """Losses of a training batch."""
         return self.head.loss(self._visit(inputs, data_samples), data_samples)
 
-    def predict(self, inputs: Tensor, data_samples: list[DataSample], **kwargs) -> list[DataSample]:
+    def predict(
+        self, inputs: Tensor, data_samples: list[DataSample], **kwargs: Any
+    ) -> list[DataSample]:
         """Predict a batch, see :meth:`RecurrentAttentionHead.predict`."""
         return self.head.predict(self._visit(inputs, data_samples), data_samples, **kwargs)
 

@@ -16,9 +16,11 @@ from torch import Tensor
 
 from mmmlc.dependencies import require_mmdet
 from mmmlc.models.base import MultiLabelClassifier
+from mmmlc.ops.boxes import image_size
 from mmmlc.registry import MODELS
 
 from .detection_parts import build_model
+from .head import KeptPatches
 from .truth import true_boxes
 
 
@@ -39,7 +41,7 @@ class SCADNN(MultiLabelClassifier):
         init_cfg: Initialisation.
 
     Raises:
-        ImportError: without mmdet or mmcv's compiled operators; says how to get them.
+        ImportError: without mmdet; says how to get it.
     """
 
     mixed_images_lose = 'boxes'
@@ -105,7 +107,7 @@ class SCADNN(MultiLabelClassifier):
         """
         return self.head.predict(self._keep(inputs, data_samples), data_samples)
 
-    def _keep(self, inputs: Tensor, samples: list[DataSample] | None):
+    def _keep(self, inputs: Tensor, samples: list[DataSample] | None) -> KeptPatches:
         maps, metas = self.extract_feat(inputs), _metas(inputs, samples)
         config = self.patch_generator.test_cfg
         proposals = self._proposals(self._generate(maps), metas, config)
@@ -129,7 +131,7 @@ class SCADNN(MultiLabelClassifier):
 
 def _metas(inputs: Tensor, samples: list[DataSample] | None) -> list[dict]:
     """What mmdet wants to know of each image; the batch may be padded to the right and below."""
-    size = tuple(inputs.shape[-2:])
+    size = image_size(inputs)
     shapes = [
         sample.get('img_shape', size)[:2] for sample in samples or [DataSample()] * len(inputs)
     ]

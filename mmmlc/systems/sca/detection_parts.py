@@ -1,4 +1,4 @@
-"""mmdet's parts, built lazily: mmmlc works without mmdet and without mmcv's compiled operators."""
+"""mmdet's parts, built lazily: mmmlc works without mmdet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def build_model(config: dict) -> Any:
     """Build a module of mmdet.
 
     Raises:
-        ImportError: without mmdet or mmcv's compiled operators; says how to get them.
+        ImportError: without mmdet; says how to get it.
     """
     return _build('MODELS', config)
 

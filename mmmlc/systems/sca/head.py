@@ -7,7 +7,7 @@ C: classes, D: width of a patch's vector. Boxes are x1, y1, x2, y2 in pixels of 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmpretrain.structures import DataSample
@@ -31,7 +31,7 @@ from .patches import (
     patch_loss,
     patch_scores,
 )
-from .predictions import set_patches
+from .predictions import KeptPatches, set_patches
 from .relation import PatchRelation
 from .sampling import PatchSampler
 from .truth import TrueBoxes
@@ -50,17 +50,6 @@ class ObjectOutput(NamedTuple):
     labels: Tensor  # (P, C) logits
     confidence: Tensor  # (P,) logit that the patch holds an object
     deltas: Tensor  # (P, 4) from the patch to the object's box, encoded
-
-
-class KeptPatches(NamedTuple):
-    """The patches that make the prediction; an image with fewer than K repeats its best ones."""
-
-    patches: Tensor  # (B, K, 4) as proposed
-    boxes: Tensor  # (B, K, 4) regressed
-    contexts: Tensor  # (B, K, 4) expanded
-    confidence: Tensor  # (B, K) in [0, 1]
-    objects: Tensor  # (B, K, C) in [0, 1]
-    context_labels: Tensor | None  # (B, K, C) in [0, 1]; None without the context branch
 
 
 def _predictor(width: int, outputs: int, std: float, bias: float = 0.0) -> nn.Linear:
@@ -146,7 +135,9 @@ class SCAHead(MultiLabelHead):
         self.branch = branch
         self.patch_nms_iou = patch_nms_iou
         self.max_patches = max_patches
-        self.object_options = dict(iou=nms_iou, min_score=min_score, top=max_objects)
+        self.object_options: dict[str, Any] = dict(
+            iou=nms_iou, min_score=min_score, top=max_objects
+        )
         self.loss_weights = _weights(loss_weights)
         self.roi_extractor = build_model(roi_extractor)
         self.sampler = PatchSampler(num_classes, assigner, sampler)
@@ -184,11 +175,11 @@ class SCAHead(MultiLabelHead):
         rois = torch.cat((rows.to(flat.device, non_blocking=True)[:, None].to(flat.dtype), flat), 1)
         # bfloat16 has no RoIAlign on a CPU, and places whole pixels only up to 256. mmcv's operator
         # reads maps in the channels-last format as if they were contiguous, without a word.
-        maps = [x.float().contiguous() for x in maps[: self.roi_extractor.num_inputs]]
+        maps = tuple(x.float().contiguous() for x in maps[: self.roi_extractor.num_inputs])
         with torch.autocast(flat.device.type, enabled=False):
             return self.roi_extractor(maps, rois).flatten(1)
 
-    def loss(
+    def loss(  # type: ignore[override]  # called by SCADNN alone, which has the proposals, too
         self,
         maps: tuple[Tensor, ...],
         proposals: list[Tensor],
@@ -261,12 +252,15 @@ class SCAHead(MultiLabelHead):
         branch = branch or self.branch
         return best_scores(patch_scores(kept.confidence, kept.objects, kept.context_labels, branch))
 
-    def predict(self, kept: KeptPatches, samples: list[DataSample] | None) -> list[DataSample]:
+    def predict(
+        self, kept: KeptPatches, samples: list[DataSample] | None = None
+    ) -> list[DataSample]:
         """Samples with scores and boxes, see :meth:`SCADNN.predict`."""
         scores = {'pred_score': self.scores(kept), 'object_score': self.scores(kept, 'object')}
+        located = kept.objects
         if kept.context_labels is not None:
             scores['context_score'] = self.scores(kept, 'context')
-        located = kept.objects if self.branch != 'context' else kept.context_labels
+            located = kept.context_labels if self.branch == 'context' else kept.objects
         return set_patches(
             samples, kept, scores, located, self.label_threshold, **self.object_options
         )

@@ -117,11 +117,12 @@ def patch_scores(
         tensor([[0.3750]])
     """
     check_choice('branch', branch, BRANCHES)
-    if branch == 'both':
-        scores = (objects + contexts) / 2
-    else:
-        scores = objects if branch == 'object' else contexts
-    return scores * confidence[..., None]
+    asked = {'object': [objects], 'context': [contexts], 'both': [objects, contexts]}[branch]
+    given = [scores for scores in asked if scores is not None]
+    if len(given) < len(asked):
+        raise ValueError(f'branch={branch!r} needs scores that are None')
+    mean = given[0] if len(given) == 1 else (given[0] + given[1]) / 2
+    return mean * confidence[..., None]
 
 
 def best_scores(scores: Tensor, valid: Tensor | None = None) -> Tensor:

@@ -5,7 +5,7 @@ B: images, K: kept patches of an image, N: located objects of an image, C: class
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.structures import InstanceData
@@ -16,8 +16,16 @@ from mmmlc.models.instances import set_instances
 from mmmlc.models.predictions import set_all, set_predictions
 from mmmlc.ops.nms import detect
 
-if TYPE_CHECKING:
-    from .head import KeptPatches
+
+class KeptPatches(NamedTuple):
+    """The patches that make the prediction; an image with fewer than K repeats its best ones."""
+
+    patches: Tensor  # (B, K, 4) as proposed
+    boxes: Tensor  # (B, K, 4) regressed
+    contexts: Tensor  # (B, K, 4) expanded
+    confidence: Tensor  # (B, K) in [0, 1]
+    objects: Tensor  # (B, K, C) in [0, 1]
+    context_labels: Tensor | None  # (B, K, C) in [0, 1]; None without the context branch
 
 
 def set_patches(
@@ -26,7 +34,7 @@ def set_patches(
     scores: dict[str, Tensor],
     labels: Tensor,
     threshold: float | Tensor,
-    **options: float,
+    **options: Any,
 ) -> list[DataSample]:
     """Write image scores, located objects, their contexts and the patches to the samples.
 
@@ -51,9 +59,9 @@ def set_patches(
     set_all(samples, **scores)
     objects = zip(*(values.split(counts) for values in columns), strict=True)
     patches = zip(kept.boxes, kept.patches, kept.confidence, strict=True)
-    for sample, (*located, context), patch in zip(samples, objects, patches, strict=True):
+    for sample, (*instances, context), patch in zip(samples, objects, patches, strict=True):
         names = ('input_bboxes', 'input_proposals', 'scores')
         fields = InstanceData(**dict(zip(names, patch, strict=True)))
         sample.set_field(fields, 'pred_patches', dtype=InstanceData)
-        set_instances(sample, *located, input_contexts=context)
+        set_instances(sample, *instances, input_contexts=context)
     return samples

@@ -5,7 +5,7 @@ B: images, P: patches of all images, M: boxes of an image, C: classes.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,9 @@ from torch import Tensor
 
 from .detection_parts import build_task_util
 from .truth import TrueBoxes
+
+if TYPE_CHECKING:
+    from mmdet.models.task_modules import SamplingResult
 
 # Those of mmdet's Faster R-CNN, except that proposals inside a crowd box are left out.
 ASSIGNER = dict(
@@ -78,7 +81,7 @@ class PatchSampler:
         one_hot = F.one_hot(labels, self.num_classes + 1)[:, :-1]
         return TrainingPatches([x.priors for x in found], positive, torch.cat(matched), one_hot)
 
-    def _of_image(self, proposals: Tensor, truth: TrueBoxes):
+    def _of_image(self, proposals: Tensor, truth: TrueBoxes) -> SamplingResult:
         priors, objects = InstanceData(priors=proposals), truth.objects()
         assigned = self.assigner.assign(priors, objects, truth.crowds())
         return self.sampler.sample(assigned, priors, objects)

@@ -19,7 +19,6 @@ from torch.utils.data import DataLoader
 from mmmlc.engine.launch import build_runner
 from mmmlc.registry import HOOKS, MODELS
 
-ROOT = Path(__file__).resolve().parents[3]
 IMAGES, R, T, C = 6, 5, 4, 4
 CLASSES = [f'class {i}' for i in range(C)]
 PREPROCESSOR = dict(

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from distillation_lab import CLASSES, PREDICTIONS, ROOT, STUDENT, Lab, changed, distiller, run
+from distillation_lab import CLASSES, PREDICTIONS, STUDENT, Lab, changed, distiller, run
+from helpers.places import ROOT
 from mmengine.runner import Runner
 
 from mmmlc.engine.checkpoints import load_checkpoint_file
@@ -165,6 +166,7 @@ def test_more_that_does_not_fit(lab):
         model.set_teacher(teacher)
 
 
+@pytest.mark.slow
 def test_two_processes_train_and_export(lab):
     cfg = lab.config('two', distiller())
     cfg.train_dataloader.batch_sampler = dict(type='mmmlc.TotalBatchSampler')
@@ -181,7 +183,7 @@ def test_two_processes_train_and_export(lab):
     )
     result = subprocess.run(
         ['bash', 'tools/dist_train.sh', str(lab.folder / 'two.py'), '2'],
-        cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=600,
+        cwd=ROOT, env=os.environ | environment, capture_output=True, text=True,
     )  # fmt: skip
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     whole = load_checkpoint_file(lab.folder / 'two/epoch_1.pth')['state_dict']

@@ -14,7 +14,6 @@ from distillation_lab import (
     FEATURES,
     IMAGES,
     PREDICTIONS,
-    ROOT,
     STUDENT,
     C,
     Lab,
@@ -25,6 +24,7 @@ from distillation_lab import (
     distiller,
     run,
 )
+from helpers.places import ROOT
 from mmengine.config import Config
 from mmengine.runner import Runner
 

@@ -10,14 +10,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 import wsddn_references as reference
-from helpers.small_data import write_proposals
+from helpers import places
+from helpers.small_data import shrink, write_proposals
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 from mmpretrain.models import VGG
 from mmpretrain.structures import DataSample
 from PIL import Image
-from test_configs import shrink
 
 from mmmlc.engine.launch import build_runner, load_config
 from mmmlc.registry import MODELS
@@ -25,7 +25,7 @@ from mmmlc.systems.kd_wsd.multi_scale import MultiScaleDataPreprocessor
 from mmmlc.systems.kd_wsd.wsddn import WSDDN, WSDDNHead
 from mmmlc.visualization import regions
 
-CONFIGS = Path(__file__).resolve().parents[3] / 'configs/kd_wsd'
+CONFIGS = places.CONFIGS / 'kd_wsd'
 CLOSE = dict(atol=1e-5, rtol=1e-5)
 C, R = 4, 9
 RESNET = dict(
@@ -338,6 +338,7 @@ def small(name: str, folder: Path, **backbone) -> Config:
     return cfg
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['teacher_vgg16_voc07', 'teacher_r18_toy'])
 def test_a_training_step(name, tmp_path, monkeypatch):
     monkeypatch.setattr(Config, 'pretty_text', 'formatting it takes most of the time')
@@ -381,7 +382,7 @@ def test_published_settings(data):
 def test_teacher_matches_student():
     """The toy teacher has the backbone of the plain classifier, and starts from its weights."""
     teacher = Config.fromfile(CONFIGS / 'teacher_r18_toy.py')
-    student = Config.fromfile(CONFIGS.parent / 'mcar/baseline_r18_toy.py')
+    student = Config.fromfile(places.TOY_CONFIG)
     assert teacher.model.backbone.pop('init_cfg').prefix == 'backbone.'
     assert teacher.model.backbone == student.model.backbone
     assert teacher.custom_hooks == student.custom_hooks

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from helpers.places import DATA
 from region_references import INTERVALS, box_of_map, crop_and_resize
 
 from mmmlc.systems.mcar.regions import (
@@ -22,8 +23,8 @@ def smooth_maps(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 @pytest.mark.parametrize('n', [32, 224, 256, 448])
-def test_intervals_are_the_authors(shared, n):
-    data = np.load(shared / 'vectors' / 'obj_loc.npz')
+def test_intervals_are_the_authors(n):
+    data = np.load(DATA / 'mcar_intervals.npz')
     profiles = torch.from_numpy(data[f'profile_{n}'])
     tau = torch.from_numpy(data[f'threshold_{n}'])[:, None]
     got = torch.stack(peak_intervals(profiles, tau, 'authors'), dim=-1)

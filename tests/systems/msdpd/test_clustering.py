@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from helpers.optional import needs_gpu
 from sklearn.cluster import KMeans
 
 from mmmlc.systems.msdpd.clustering import kmeans, kmeans_torch
@@ -54,7 +55,7 @@ def test_too_few_points():
         kmeans(torch.randn(3, 2), 5)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+@needs_gpu
 def test_on_a_gpu():
     points = torch.randn(20000, 64)
     found = kmeans(points.cuda(), 200)

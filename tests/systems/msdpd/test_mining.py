@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mining_lab import planted
 from mmengine.config import Config
 from mmpretrain.structures import DataSample
 from PIL import Image
@@ -21,7 +22,7 @@ from mmmlc.systems.msdpd.classifiers import fit_classifier, image_features
 from mmmlc.systems.msdpd.clusters import fit_detectors, mine_scale, nearest_members
 from mmmlc.systems.msdpd.mined_file import load_mined, save_mined
 from mmmlc.systems.msdpd.part_pictures import patch_box, top_members
-from mmmlc.systems.msdpd.sampling import ScalePoints, gather_points, sample_points
+from mmmlc.systems.msdpd.sampling import gather_points, sample_points
 
 
 class TinyModel(torch.nn.Module):
@@ -73,16 +74,6 @@ def test_sampled_points_are_where_they_say():
 def test_no_batch():
     with pytest.raises(ValueError, match='the data loader gave no batch'):
         sample_points(TinyModel(), [], (0,), 5)
-
-
-def planted(each: int = 60) -> tuple[ScalePoints, torch.Tensor]:
-    """Three parts: one of class 0 only, one of classes 0 and 1, one of everything."""
-    centres = torch.tensor([[8.0, 0, 0], [0, 8.0, 0], [0, 0, 8.0]])
-    points = (centres[:, None] + 0.3 * torch.randn(3, each, 3)).flatten(0, 1)
-    classes = torch.cat([torch.zeros(each), torch.arange(each) % 2, torch.arange(each) % 4]).long()
-    images = torch.arange(3 * each)
-    labels = torch.nn.functional.one_hot(classes, 4)
-    return ScalePoints(points, images, torch.zeros_like(images), (1, 1)), labels
 
 
 def test_planted_parts_are_ranked_by_entropy():
@@ -228,6 +219,7 @@ def test_hook_in_a_training(root, toys, tmp_path):
     assert np.asarray(Image.open(pictures[0])).std() > 10
 
 
+@pytest.mark.slow
 def test_a_file_skips_the_mining(root, toys, tmp_path):
     runner = build_runner(toy_config(root, toys, tmp_path / 'first'))
     runner.train()
@@ -247,6 +239,7 @@ def test_a_file_skips_the_mining(root, toys, tmp_path):
         assert first_loss < 0.5 * 20 * math.log(2)  # of classifiers that are zero
 
 
+@pytest.mark.slow
 def test_without_parts_only_the_classifiers_are_fitted(root, toys, tmp_path):
     cfg = toy_config(root, toys, tmp_path)
     cfg.model.head.num_parts = (0, 0)
@@ -256,6 +249,7 @@ def test_without_parts_only_the_classifiers_are_fitted(root, toys, tmp_path):
     assert not list(tmp_path.glob('parts_epoch_*'))
 
 
+@pytest.mark.slow
 def test_mined_again_in_the_course_of_a_training(root, toys, tmp_path):
     cfg = toy_config(root, toys, tmp_path, every=2, pictures=False)
     cfg.train_cfg.max_epochs = cfg.param_scheduler.total_steps = 3

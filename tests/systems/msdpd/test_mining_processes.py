@@ -4,40 +4,20 @@ from __future__ import annotations
 
 import pytest
 import torch
+from mining_lab import Identity, images
 from mmpretrain.structures import DataSample
 
 from mmmlc.systems.msdpd.classifiers import ImageFeatures, fit_classifiers
-from mmmlc.systems.msdpd.head import MsDPDHead
 from mmmlc.systems.msdpd.mine import mine_parts, share_parts
 from mmmlc.systems.msdpd.mined_file import load_mined
 
-
-class Identity(torch.nn.Module):
-    """The images are the maps."""
-
-    def __init__(self):
-        super().__init__()
-        self.head = MsDPDHead(2, in_channels=(3,), num_parts=(5,), plain_channels=3)
-        self.head.init_weights()
-
-    def data_preprocessor(self, batch: dict, training: bool) -> dict:
-        return batch
-
-    def extract_feat(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return (inputs,)
+pytestmark = pytest.mark.slow
 
 
 class Batches(list):
     """Of one process; ``dataset`` has the images of both."""
 
     dataset = range(40)
-
-
-def images(rank: int) -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(rank)
-    classes = torch.arange(20) % 2
-    maps = torch.randn(20, 3, 4, 4, generator=generator)
-    return maps + classes[:, None, None, None], classes
 
 
 def in_process(rank: int, folder: str) -> None:

@@ -7,10 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mining_lab import Identity, planted
 from mmpretrain.structures import DataSample
 from PIL import Image
-from test_mining import planted
-from test_mining_processes import Identity
 
 from mmmlc.systems.msdpd.clusters import mine_scale
 from mmmlc.systems.msdpd.part_maps import GAP, LINE, SIDE, PartMap, draw_part_map, draw_part_maps

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from mining_lab import Identity, images
 from mmpretrain.structures import DataSample
-from test_mining_processes import Identity, images
 
 from mmmlc.systems.msdpd.ridge import pool_images, ridge_rows, varying_share
 from mmmlc.systems.msdpd.task_driven import task_driven_pool

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rdal_references as naive
 import torch
+from helpers.optional import needs_mmdet
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from PIL import Image
@@ -523,8 +524,9 @@ model = dict(
 """
 
 
+@pytest.mark.slow
 def test_in_an_mmdet_config(tmp_path):
-    pytest.importorskip('mmdet', reason='mmdet is not part of the light installation')
+    needs_mmdet()
     path = tmp_path / 'config.py'
     path.write_text(MMDET_CONFIG)
     result = subprocess.run(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
+from helpers.optional import needs_mmdet
 from mmpretrain.structures import DataSample
 
-from mmmlc.dependencies import require_mmdet
 from mmmlc.registry import MODELS
 
 C = 4
@@ -65,14 +64,6 @@ MODEL = dict(
     head=HEAD,
     data_preprocessor=dict(mean=[127.5] * 3, std=[64.0] * 3, to_rgb=True),
 )
-
-
-def needs_mmdet() -> None:
-    """Skip where mmdet or mmcv's compiled operators are missing."""
-    try:
-        require_mmdet()
-    except ImportError as error:
-        pytest.skip(f'SCA-DNN does not run here: {error}'.split('\n')[0])
 
 
 def build(**head):

@@ -30,7 +30,7 @@ def random_boxes(count: int, side: float = 100) -> torch.Tensor:
 @pytest.mark.parametrize('factor', [1, 1.5, 2, 3])
 def test_expansion(factor):
     boxes = random_boxes(50)
-    sizes = torch.rand(50, 2, dtype=torch.float64) * 60 + 60
+    sizes = torch.rand(50, 2, dtype=torch.float64) * 60 + 60  # height, width
     expected = [
         naive.expand(*row)
         for row in zip(boxes.tolist(), [factor] * 50, sizes.flip(1).tolist(), strict=True)
