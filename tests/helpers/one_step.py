@@ -12,7 +12,6 @@ from unittest import mock
 
 import numpy as np
 import torch
-from conftest import ROOT
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -24,6 +23,8 @@ from mmmlc.engine.prepare import parts_of, without_pretrained
 from mmmlc.proposals.store import ImageProposals, encode, write_store
 from mmmlc.registry import MODELS
 from mmmlc.toy_scenes.shapes import CLASSES
+
+from .places import ROOT
 
 IMAGES, TEST_IMAGES, BOXES = 12, 5, 12
 CHANCE = ('Random', 'Rand', 'Cutout')
@@ -112,8 +113,8 @@ def small_config(name: str, folder: Path, processes: int, rank: int = 0) -> Conf
         loader = cfg[f'{key}_dataloader']
         loader.update(num_workers=0, persistent_workers=False, batch_size=IMAGES)
         loader.dataset.update(toy[f'{split}_dataloader'].dataset | dict(
-            pipeline=_without_chance(loader.dataset.pipeline, folder), data_root=str(folder / 'data'),
-            serialize_data=False,
+            pipeline=_without_chance(loader.dataset.pipeline, folder),
+            data_root=str(folder / 'data'), serialize_data=False,
         ))  # fmt: skip
     cfg.train_dataloader.batch_sampler = dict(type='mmmlc.TotalBatchSampler')
     cfg.test_dataloader.batch_size = 2
