@@ -31,6 +31,8 @@ class FSDPStrategy(EngineFSDPStrategy):
             would be that of the process's own shards.
     """
 
+    model_wrapper: dict | None
+
     def __init__(self, *, state_dict_cfg: str | dict = 'full', **kwargs: Any) -> None:
         super().__init__(state_dict_cfg=state_dict_cfg, **kwargs)
         if get_device() != 'cpu':

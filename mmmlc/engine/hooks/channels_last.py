@@ -40,11 +40,11 @@ class ChannelsLastHook(Hook):
 def use_channels_last(model: nn.Module) -> None:
     """Convert a model in place, wrapped by DDP or not, as :class:`ChannelsLastHook` does."""
     _check_wrapper(model)
-    parallel = [m for m in model.modules() if _has_buckets(m)]
+    parallel = _parallel_modules(model)
     for module in parallel:
         _check_parallel(module)
     before = _strides(model)
-    model.to(memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch leaves it out
     if _strides(model) == before:
         return
     for module in parallel:
@@ -57,9 +57,10 @@ def _strides(model: nn.Module) -> list[tuple[int, ...]]:
     return [parameter.stride() for parameter in model.parameters()]
 
 
-def _has_buckets(module: nn.Module) -> bool:
-    """Whether it is a DDP; mmengine's MMSeparateDistributedDataParallel only looks like one."""
-    return isinstance(module, DistributedDataParallel) and hasattr(module, 'process_group')
+def _parallel_modules(model: nn.Module) -> list[DistributedDataParallel]:
+    """The DDPs in a model; mmengine's MMSeparateDistributedDataParallel only looks like one."""
+    found = [m for m in model.modules() if isinstance(m, DistributedDataParallel)]
+    return [module for module in found if hasattr(module, 'process_group')]
 
 
 def _check_wrapper(model: nn.Module) -> None:
