@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.registry import DATASETS, METRICS
 
@@ -254,12 +254,30 @@ def fill_num_classes(cfg: Config) -> None:
 
 
 def _use_gloo(cfg: Config) -> None:
-    """mmengine's runner in several processes without a GPU; the group is made by build_runner."""
+    """mmengine's runners in several processes without a GPU; the group is made by build_runner.
+
+    By default their wrappers take the process's number on the machine for that of a GPU.
+    """
     if 'RANK' not in os.environ:
         raise ValueError(
             f'--launcher {cfg.launcher} without a GPU expects torchrun (tools/dist_train.sh): '
             'the environment has no RANK'
         )
-    cfg.model_wrapper_cfg = dict(
-        type='mmengine.MMDistributedDataParallel', device_ids=None, broadcast_buffers=False
-    )
+    wrapper = dict(type='mmengine.MMDistributedDataParallel', broadcast_buffers=False)
+    if cfg.get('runner_type') != 'FlexibleRunner':
+        # mmengine reads it only where there is no config of a wrapper.
+        wrapper['find_unused_parameters'] = cfg.get('find_unused_parameters', False)
+        cfg.model_wrapper_cfg = wrapper | (cfg.get('model_wrapper_cfg') or {})
+        cfg.model_wrapper_cfg.device_ids = None
+        return
+    strategy = cfg.get('strategy') or ConfigDict(type='mmengine.DDPStrategy')
+    kind = strategy.type.split('.')[-1]
+    if kind == 'DDPStrategy':
+        strategy.model_wrapper = wrapper | (strategy.get('model_wrapper') or {})
+        strategy.model_wrapper.device_ids = None
+    elif strategy.type != 'mmmlc.FSDPStrategy':
+        raise ValueError(
+            f'strategy.type is {strategy.type}, which needs GPUs; expected mmengine.DDPStrategy or '
+            'mmmlc.FSDPStrategy'
+        )
+    cfg.strategy = strategy

@@ -121,3 +121,40 @@ def test_pretrained_weights_are_taken_out_at_any_depth():
     without_pretrained(model)
     assert model.backbone.init_cfg is None and model.neck[0].init_cfg is None
     assert model.neck[1].init_cfg.type == 'mmengine.Normal'
+
+
+# --- several processes without a GPU
+
+
+@pytest.fixture
+def processes(monkeypatch):
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    monkeypatch.setenv('RANK', '0')
+
+
+def prepared(tmp_path, **options) -> Config:
+    cfg = config(tmp_path, **options)
+    cfg.launcher = 'pytorch'
+    prepare(cfg)
+    return cfg
+
+
+def test_wrappers_take_no_gpu_and_stay_otherwise_as_configured(processes, tmp_path):
+    wrapper = prepared(tmp_path).model_wrapper_cfg
+    assert wrapper.type == 'mmengine.MMDistributedDataParallel' and wrapper.device_ids is None
+    assert wrapper.find_unused_parameters is wrapper.broadcast_buffers is False
+    assert prepared(tmp_path, find_unused_parameters=True).model_wrapper_cfg.find_unused_parameters
+    own = dict(type='mmengine.MMSeparateDistributedDataParallel', broadcast_buffers=True)
+    wrapper = prepared(tmp_path, model_wrapper_cfg=own).model_wrapper_cfg
+    assert wrapper.type == own['type'] and wrapper.broadcast_buffers is True
+    assert wrapper.device_ids is None
+
+
+def test_strategies_of_the_flexible_runner(processes, tmp_path):
+    strategy = prepared(tmp_path, runner_type='FlexibleRunner').strategy
+    assert strategy.type == 'mmengine.DDPStrategy' and strategy.model_wrapper.device_ids is None
+    own = dict(type='mmmlc.FSDPStrategy', state_dict_cfg='local')
+    assert prepared(tmp_path, runner_type='FlexibleRunner', strategy=own).strategy == own
+    for name in ('mmengine.FSDPStrategy', 'mmengine.DeepSpeedStrategy'):
+        with pytest.raises(ValueError, match=f'strategy.type is {name}, which needs GPUs'):
+            prepared(tmp_path, runner_type='FlexibleRunner', strategy=dict(type=name))

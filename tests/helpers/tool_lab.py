@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -36,3 +37,9 @@ def make_toys(folder: Path, train: int, val: int) -> Path:
     """A small ToyScenes."""
     call(sys.executable, 'tools/make_toy_scenes.py', folder, f'--train={train}', f'--val={val}')
     return folder
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]

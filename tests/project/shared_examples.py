@@ -77,3 +77,7 @@ def datasets(folder: Path) -> list[dict]:
         dict(type='mmmlc.OwnLabels', ann_file='labels.csv', **root),
         dict(type='mmmlc.MultiLabelDataset', ann_file='openmmlab.json', **root),
     ]
+
+
+def strategies(folder: Path) -> list[dict]:
+    return [dict(type='mmmlc.FSDPStrategy', work_dir=str(folder))]

@@ -20,7 +20,7 @@ from mmengine.registry import DefaultScope
 
 import mmmlc.registry as ours
 
-NODES = ['MODELS', 'DATASETS', 'DATA_SAMPLERS', 'TRANSFORMS', 'METRICS', 'HOOKS']
+NODES = ['MODELS', 'DATASETS', 'DATA_SAMPLERS', 'TRANSFORMS', 'METRICS', 'HOOKS', 'STRATEGIES']
 
 
 def pages() -> list[Path]:
@@ -65,7 +65,7 @@ def scope(request, monkeypatch) -> str | None:
 def examples(node: str, folder: Path) -> list[dict]:
     """Configs of the shared parts and of every system's."""
     shared = getattr(shared_examples, node, None)
-    if node in ('DATASETS', 'TRANSFORMS'):
+    if node in ('DATASETS', 'TRANSFORMS', 'STRATEGIES'):
         shared = getattr(shared_examples, node.lower())(folder)
     return [*shared, *(c for module in system_examples() for c in getattr(module, node, ()))]
 

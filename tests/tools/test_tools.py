@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import socket
 import sys
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 import torch
 from helpers.optional import needs_gpu
 from helpers.places import TOY_CONFIG as CONFIG
-from helpers.tool_lab import call, data_options, make_toys
+from helpers.tool_lab import call, data_options, free_port, make_toys
 from PIL import Image
 
 from mmmlc.engine import build_runner, load_config, load_weights
@@ -89,12 +88,6 @@ def read_dump(path: Path) -> dict[str, np.ndarray]:
     with path.open('rb') as file:  # our own file
         samples = pickle.load(file)
     return {sample['img_path']: np.asarray(sample['pred_score']) for sample in samples}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
 
 
 def metrics_in(log: str) -> list[str]:
