@@ -153,7 +153,8 @@ class LabelTable(Sequence):
         row = range(len(self))[index]  # negative indices, and IndexError beyond the end
         path = self.paths.text(row)
         return {
-            'img_path': os.path.join(self.prefix, path),
+            # An address stands alone; annotation files may only hold them where a config says so.
+            'img_path': path if '://' in path else os.path.join(self.prefix, path),
             'img_id': path,
             'gt_label': self.labels[row].tolist(),
             'gt_label_ignore': self.unknown[row].tolist(),
