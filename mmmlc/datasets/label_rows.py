@@ -125,8 +125,9 @@ class Builder:
         if is_odd(joined):
             written, paths = paths, [plain_path(path) for path in paths]
             self.respelled += sum(a != b for a, b in zip(written, paths, strict=True))
+            joined = ''.join(paths)
         self.parts['lines'].append(lines)
-        self.parts['paths'].append(Ragged.from_strings(paths))
+        self.parts['paths'].append(Ragged.from_strings(paths, joined))
         self.parts['hashes'].append(np.fromiter(map(hash, paths), np.int64, len(paths)))
 
     def add_pairs(self, key: str, rows: np.ndarray, codes: np.ndarray) -> None:

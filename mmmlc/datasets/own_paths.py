@@ -32,9 +32,9 @@ def check_paths(ann_file: str, rows: LabelRows, folder: ImageFolder) -> None:
     check = np.zeros(len(paths), dtype=bool)
     if folder.data_root:
         check |= (first == ord('/')) | (first == ord('.'))
-    colons = paths.values == ord(':')  # of addresses, and of drives of Windows
-    if colons.any():
-        check[np.searchsorted(paths.ends, np.flatnonzero(colons), side='right')] = True
+    if b':' in paths.values.tobytes():  # of addresses, and of drives of Windows
+        colons = np.flatnonzero(paths.values == ord(':'))
+        check[np.searchsorted(paths.ends, colons, side='right')] = True
     for row in np.flatnonzero(check).tolist():
         folder.check(paths.text(row), f'{ann_file}: line {rows.lines[row]}')
     for row in np.flatnonzero((paths.counts >= 3) & (paths.counts <= 4)).tolist():
@@ -65,8 +65,8 @@ def warn_of_twins(ann_file: str, rows: LabelRows, prefix: str) -> None:
     Raises:
         ValueError: two of them are one file.
     """
-    values = rows.paths.values
-    if not (((values >= ord('A')) & (values <= ord('Z'))) | (values > 127)).any():
+    data = rows.paths.values.tobytes()
+    if data.isascii() and data.lower() == data:
         return
     texts = [rows.paths.text(row) for row in range(len(rows.paths))]
     missing = 0
