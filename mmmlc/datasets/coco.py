@@ -9,15 +9,12 @@ from __future__ import annotations
 import contextlib
 import gc
 import io
-import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
 import numpy as np
-from mmengine import fileio
 from mmengine.logging import print_log
 from mmpretrain.datasets.base_dataset import BaseDataset
 from pycocotools.coco import COCO
@@ -27,6 +24,8 @@ from mmmlc.ops.wording import listed
 from mmmlc.registry import DATASETS
 
 from .multilabel import MultiLabelMixin
+from .text_files import read_json
+from .vocabulary import check_vocabulary, checked_classes
 
 _ID = (int, str)
 
@@ -42,12 +41,15 @@ class CocoMultiLabel(MultiLabelMixin, BaseDataset):
     is kept, so that ``box_labels`` and ``gt_label`` always agree; the log says how many there are.
 
     The vocabulary is that of the JSON, or ``classes`` (or ``metainfo['classes']``) in the order
-    given; annotations of other classes of the JSON are then left out.
+    given; annotations of other classes of the JSON are then left out. That of the JSON is
+    questioned: ``Cat`` beside ``cat`` or ``nan`` are errors, unless ``classes`` says so.
 
     Args:
         ann_file: the JSON, relative to ``data_root``.
         class_order: ``'category'``, by category id as is usual; ``'name'``, alphabetical, as in
             the checkpoints of MCAR's authors.
+        same_names: several categories of one name are an ``'error'``, or ``'merge'`` takes them for
+            one class; the first id gives its place in the order.
         keep_unlabelled: also give images without any annotation. The literature leaves them out:
             82,081 of 82,783 images remain in COCO 2014 train, 40,137 of 40,504 in val.
         **kwargs: of :class:`MultiLabelMixin` (``with_boxes``) and mmpretrain's ``BaseDataset``
@@ -64,11 +66,14 @@ class CocoMultiLabel(MultiLabelMixin, BaseDataset):
         *args: Any,
         class_order: str = 'category',
         keep_unlabelled: bool = False,
+        same_names: str = 'error',
         **kwargs: Any,
     ) -> None:
         if class_order not in ('category', 'name'):
             raise ValueError(f"class_order={class_order!r}, expected 'category' or 'name'")
-        self.class_order = class_order
+        if same_names not in ('error', 'merge'):
+            raise ValueError(f"same_names={same_names!r}, expected 'error' or 'merge'")
+        self.class_order, self.same_names = class_order, same_names
         self.keep_unlabelled = keep_unlabelled
         super().__init__(ann_file, *args, **kwargs)
 
@@ -98,21 +103,36 @@ class CocoMultiLabel(MultiLabelMixin, BaseDataset):
     def _label_of_category(self, coco: COCO) -> dict[int | str, int]:
         """Set the vocabulary; return the label of each category id, -1 if it is left out."""
         names = {i: coco.cats[i]['name'] for i in sorted(coco.cats)}
-        known = sorted(names.values()) if self.class_order == 'name' else list(names.values())
         given = self._metainfo.get('classes')
-        classes = known if given is None else list(given)
         if given is not None and self.class_order != 'category':
             raise ValueError(f'class_order={self.class_order!r} and classes=... exclude each other')
+        known = list(names.values())
+        classes = list(dict.fromkeys(known)) if given is None else checked_classes(given)
         if missing := sorted(set(classes) - set(known)):
             raise ValueError(
                 f'{self.ann_file} has no category {listed(missing)}, asked for in classes'
             )
-        for what, values in ((f'{self.ann_file}: categories', known), ('classes', classes)):
-            if twice := [name for name, n in Counter(values).items() if n > 1]:
-                raise ValueError(f'{what} hold {listed(twice)} more than once')
+        twice = [name for name, n in Counter(known).items() if n > 1 and name in set(classes)]
+        if twice and self.same_names == 'error':
+            raise ValueError(
+                f'{self.ann_file}: categories hold {listed(twice)} more than once, as tools do that make a '
+                "category of a group: same_names='merge' takes those of one name for one class, "
+                'classes=[...] without the name leaves it out'
+            )
+        if given is None:
+            self._question(coco, classes)
+        classes = sorted(classes) if self.class_order == 'name' else classes
         self._metainfo['classes'] = tuple(classes)
         index = {name: label for label, name in enumerate(classes)}
         return {i: index.get(name, -1) for i, name in names.items()}
+
+    def _question(self, coco: COCO, names: list[str]) -> None:
+        places = {c['name']: number for number, c in enumerate(coco.dataset['categories'])}
+        check_vocabulary(
+            names,
+            lambda name: f'{self.ann_file}: categories[{places[name]}]',
+            lambda _: 'Mend the file, or say with classes=[...] which classes there are',
+        )
 
     def _log_counts(self, counts: np.ndarray, columns: dict, num_anns: int) -> None:
         labelled, total, rows = int((counts > 0).sum()), len(counts), int(counts.sum())
@@ -132,12 +152,12 @@ class CocoMultiLabel(MultiLabelMixin, BaseDataset):
     def _samples(self, images: list[dict], counts: np.ndarray, columns: dict) -> list[dict]:
         labels = columns['box_labels'].tolist()
         ends = np.cumsum(counts)
-        samples = []
+        folder, samples = self.image_folder(), []
         for entry, (image, start, end) in enumerate(zip(images, ends - counts, ends, strict=True)):
             if start == end and not self.keep_unlabelled:
                 continue
             sample = {
-                'img_path': os.path.join(self.img_prefix, image['file_name']),
+                'img_path': folder.join(image['file_name'], f'{self.ann_file}: images[{entry}]'),
                 'img_id': image['id'],
                 'gt_label': sorted(set(labels[start:end])),
                 'entry': entry,
@@ -146,6 +166,7 @@ class CocoMultiLabel(MultiLabelMixin, BaseDataset):
                 sample['ann_shape'] = (image['height'], image['width'])
                 sample |= {key: column[start:end] for key, column in columns.items()}
             samples.append(sample)
+        self._warn_of_repeats(samples)
         return samples
 
 
@@ -168,10 +189,7 @@ def read_coco(ann_file: str) -> COCO:
         ValueError: not JSON, another structure, an entry without its keys, a repeated id, or an
             annotation of an unknown image or category; names file and entry.
     """
-    try:
-        dataset = json.loads(fileio.get_text(ann_file))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f'{ann_file} is not JSON, or cut short: {error}') from error
+    dataset = read_json(ann_file)
     for section in ('images', 'annotations', 'categories'):
         entries = dataset.get(section) if isinstance(dataset, dict) else None
         if not isinstance(entries, list):
@@ -214,19 +232,39 @@ def _box_columns(ann_file: str, coco: COCO, anns: list[dict], rows: np.ndarray) 
         _column(ann_file, coco.dataset, 'images', k, (int, float)) for k in ('height', 'width')
     ]
     sizes = np.array(columns, dtype=np.float64).T
-    if len(bad := np.flatnonzero(~(sizes > 0).all(1))):
+    if len(bad := np.flatnonzero(~((sizes > 0) & np.isfinite(sizes)).all(1))):
         raise ValueError(
             f'{ann_file}: images[{bad[0]}] has width, height {sizes[bad[0], ::-1].tolist()}, '
             'expected positive numbers'
         )
     xywh = _xywh(ann_file, anns)
     boxes = clip_boxes(to_fractions(from_xywh(xywh), sizes[rows]))
-    given = np.array([ann.get('area') for ann in anns], dtype=np.float64)  # nan if there is none
+    given = _areas(ann_file, anns)
+    crowd = [ann.get('iscrowd', 0) for ann in anns]
+    if not set(crowd) <= {0, 1}:
+        ann = next(ann for ann in anns if ann.get('iscrowd', 0) not in (0, 1))
+        where = f'{ann_file}: annotation id {ann["id"]}'
+        raise ValueError(f'{where} has iscrowd={ann["iscrowd"]!r}, expected 0 or 1')
     return {
         'boxes': boxes.astype(np.float32),
-        'box_crowd': np.array([ann.get('iscrowd', 0) for ann in anns], dtype=bool),
+        'box_crowd': np.array(crowd, dtype=bool),
         'box_areas': np.where(np.isnan(given), xywh[:, 2] * xywh[:, 3], given).astype(np.float32),
     }
+
+
+def _areas(ann_file: str, anns: list[dict]) -> np.ndarray:
+    """Return the ``area`` of all annotations, (M,), nan where there is none."""
+    values = [ann.get('area') for ann in anns]
+    if not set(map(type, values)) <= {int, float, type(None)}:
+        good = np.array([type(value) in (int, float, type(None)) for value in values])
+    else:
+        areas = np.array(values, dtype=np.float64)
+        good = np.isnan(areas) | (np.isfinite(areas) & (areas >= 0))
+    if not good.all():
+        ann = anns[int(np.argmin(good))]
+        where = f'{ann_file}: annotation id {ann["id"]}'
+        raise ValueError(f'{where} has area={ann["area"]!r}, expected a number from 0')
+    return areas
 
 
 def _xywh(ann_file: str, anns: list[dict]) -> np.ndarray:

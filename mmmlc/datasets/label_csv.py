@@ -14,7 +14,8 @@ from operator import methodcaller
 import numpy as np
 from mmengine import fileio
 
-from .label_rows import CHUNK, Builder, LabelRows, Names, decode
+from .label_rows import CHUNK, Builder, LabelRows, Names
+from .text_files import decode, encoding_of
 
 _UNKNOWN, _WRONG = -1, -2
 _CELLS = {'1': 1, '0': 0, '': _UNKNOWN, '?': _UNKNOWN, '-1': _UNKNOWN}
@@ -42,12 +43,12 @@ class CsvReader:
         data = fileio.get(path)
         decode(path, data)
         # Decodes as it goes; newline='' leaves line ends, also those in quotes, to the csv module.
-        self.file = io.TextIOWrapper(io.BytesIO(data), encoding='utf-8-sig', newline='')
+        self.file = io.TextIOWrapper(io.BytesIO(data), encoding=encoding_of(data), newline='')
         self.header, delimiter = self._read_header()
         self.reader = _csv(self.file, delimiter=delimiter)
         self.column = {name: index for index, name in enumerate(self.header)}
         self.one_hot = names.labels not in self.column
-        known = {names.path, names.split}
+        known = {names.path, names.split, names.group}
         if not self.one_hot:
             used = known | {names.labels, names.unknown}
             self.class_columns: list[str] = []
@@ -68,7 +69,7 @@ class CsvReader:
                 raise ValueError(f'{self.path}: line 1: {error}') from error
             if self.names.path not in header:
                 continue
-            if twice := [name for name, n in Counter(header).items() if n > 1]:
+            if twice := [name for name, n in Counter(filter(None, header)).items() if n > 1]:
                 raise ValueError(f'{self.path}: line 1 names the columns {twice} more than once')
             return header, delimiter
         raise ValueError(
@@ -78,9 +79,15 @@ class CsvReader:
 
     def _class_columns(self, known: set[str], classes: Sequence[str] | None) -> list[str]:
         found = [name for name in self.header if name not in known]
-        if '' in found:
-            raise ValueError(f'{self.path}: line 1: column {self.column[""] + 1} has no name')
-        if missing := sorted(set(classes or ()) - set(found)):
+        rename = self.names.rename
+        found = [name for name in found if rename.get(name, name) is not None]
+        if '' in found and classes is None:
+            raise ValueError(
+                f'{self.path}: line 1: column {self.column[""] + 1} has no name, as the index that '
+                "pandas writes (index=False leaves it out); rename={'': None} of the dataset "
+                'leaves it out, as classes=[...] leaves out all others'
+            )
+        if missing := sorted(set(classes or ()) - {rename.get(name, name) for name in found}):
             raise ValueError(
                 f'{self.path} has no column {missing}, asked for in classes, and no column '
                 f'{self.names.labels!r} with lists of labels; label_column=... names another'
@@ -90,22 +97,26 @@ class CsvReader:
                 f'{self.path}: line 1 has neither the column {self.names.labels!r} nor a column '
                 'per class; label_column=... names another'
             )
-        return found if classes is None else [name for name in found if name in set(classes)]
+        chosen = None if classes is None else set(classes)
+        return [name for name in found if chosen is None or rename.get(name, name) in chosen]
 
     def read(self) -> LabelRows:
-        builder = Builder(self.path)
+        builder = Builder(self.path, self.names.rename)
         values, class_indices = _Values(), [self.column[name] for name in self.class_columns]
         for lines, columns in self._chunks():
             builder.add_paths(lines, columns[self.column[self.names.path]])
             if self.names.split in self.column:
                 builder.add_splits(columns[self.column[self.names.split]])
+            if self.names.group in self.column:
+                builder.add_groups(columns[self.column[self.names.group]])
             if self.one_hot:
                 cells = [columns[index] for index in class_indices]
                 self._add_table(builder, lines, cells, values)
             else:
                 self._add_lists(builder, columns)
             builder.end_chunk(len(lines))
-        return builder.finish(self.class_columns if self.one_hot else None, self.unused)
+        names = [self.names.rename.get(name) or name for name in self.class_columns]
+        return builder.finish(names if self.one_hot else None, self.unused)
 
     def _add_lists(self, builder: Builder, columns: list[tuple[str, ...]]) -> None:
         separator = self.names.separator

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from itertools import chain, islice
 
 import numpy as np
-from mmengine import fileio
 
 from .label_csv import CsvReader
-from .label_rows import CHUNK, Builder, LabelRows, Names, decode
+from .label_rows import CHUNK, Builder, LabelRows, Names
+from .text_files import parse_json, read_text
 
 _ABSENT = object()
 
@@ -36,7 +35,7 @@ def read_labels(path: str, names: Names, classes: Sequence[str] | None = None) -
 
 def read_class_names(path: str) -> list[str]:
     """Read a text file with one class name per line; empty lines are left out."""
-    names = [line.strip() for line in decode(path, fileio.get(path)).splitlines()]
+    names = [line.strip() for line in read_text(path).splitlines()]
     return [name for name in names if name]
 
 
@@ -44,7 +43,7 @@ def _read_json_lines(path: str, names: Names) -> LabelRows:
     builder = Builder(path)
     seen: set[str] = set()
     # Not splitlines: JSON may hold other line ends, such as U+2028, inside its texts.
-    numbered = enumerate(decode(path, fileio.get(path)).split('\n'), start=1)
+    numbered = enumerate(read_text(path).split('\n'), start=1)
     filled = ((number, line) for number, line in numbered if line.strip())
     with_split = False
     while chunk := list(islice(filled, CHUNK)):
@@ -66,17 +65,29 @@ def _read_json_lines(path: str, names: Names) -> LabelRows:
             builder.add_splits(_fields(path, lines, records, names.split, str))
         elif extra := [n for n, r in zip(lines, records, strict=True) if names.split in r]:
             raise ValueError(f'{path}: line {extra[0]} has {names.split!r}, the first has none')
+        if names.group:
+            builder.add_groups(
+                [_group(path, n, r, names.group) for n, r in zip(lines, records, strict=True)]
+            )
         seen.update(*records)
         builder.end_chunk(len(records))
-    unused = seen - {names.path, names.labels, names.unknown, names.split}
+    if names.group not in seen:
+        builder.parts['groups'].clear()
+    unused = seen - {names.path, names.labels, names.unknown, names.split, names.group}
     return builder.finish(None, sorted(unused))
 
 
+def _group(path: str, number: int, record: dict, name: str) -> str:
+    value = record.get(name)
+    if value is None:
+        return ''
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise ValueError(f'{path}: line {number}: {name} is {value!r}, expected text or an integer')
+    return str(value)
+
+
 def _parse(path: str, number: int, line: str) -> dict:
-    try:
-        record = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f'{path}: line {number} is not JSON: {error}') from error
+    record = parse_json(line, f'{path}: line {number}', 'is not JSON')
     if not isinstance(record, dict):
         raise ValueError(f'{path}: line {number} is {record!r}, expected an object {{...}}')
     return record
@@ -101,9 +112,11 @@ def _fields(
 
 
 def _check_texts(path: str, lines: np.ndarray, name: str, lists: list[list]) -> None:
-    if set(map(type, chain.from_iterable(lists))) <= {str}:
+    if set(map(type, chain.from_iterable(lists))) <= {str} and all(
+        map(str.strip, chain.from_iterable(lists))
+    ):
         return
     for line, labels in zip(lines, lists, strict=True):
         for label in labels:
-            if not isinstance(label, str):
+            if not isinstance(label, str) or not label.strip():
                 raise ValueError(f'{path}: line {line}: {name} holds {label!r}, expected text')

@@ -31,9 +31,9 @@ class Ragged:
         return cls(values, np.cumsum(counts, dtype=np.int64))
 
     @classmethod
-    def from_strings(cls, texts: Sequence[str]) -> Ragged:
-        """UTF-8 bytes of each text."""
-        joined = ''.join(texts)
+    def from_strings(cls, texts: Sequence[str], joined: str | None = None) -> Ragged:
+        """UTF-8 bytes of each text; ``joined`` if they have been joined already."""
+        joined = ''.join(texts) if joined is None else joined
         pieces = texts if joined.isascii() else [text.encode() for text in texts]
         counts = np.fromiter(map(len, pieces), np.int64, len(texts))
         return cls.from_counts(np.frombuffer(joined.encode(), np.uint8), counts)
@@ -153,7 +153,8 @@ class LabelTable(Sequence):
         row = range(len(self))[index]  # negative indices, and IndexError beyond the end
         path = self.paths.text(row)
         return {
-            'img_path': os.path.join(self.prefix, path),
+            # An address stands alone; annotation files may only hold them where a config says so.
+            'img_path': path if '://' in path else os.path.join(self.prefix, path),
             'img_id': path,
             'gt_label': self.labels[row].tolist(),
             'gt_label_ignore': self.unknown[row].tolist(),

@@ -15,7 +15,11 @@ from mmpretrain.datasets.base_dataset import expanduser
 from mmmlc.registry import DATASETS
 
 from .box_checks import check_boxes_follow
+from .image_paths import OUTSIDE, ImageFolder, repeated_paths
+from .label_files import read_class_names
+from .openmmlab_files import read_openmmlab
 from .transforms import BrokenImageError, warn
+from .vocabulary import check_vocabulary, checked_classes, warn_once
 
 if TYPE_CHECKING:
     from mmpretrain.datasets import BaseDataset as _Host  # what the mixin is mixed into
@@ -37,6 +41,10 @@ class MultiLabelMixin(_Host):
         with_boxes: keep the boxes of the annotation file in the sample. A pipeline with a transform
             that moves the image without its boxes is then refused.
         max_refetch: so many broken images in a row stop the training.
+        outside: images that the annotation file looks for outside of ``data_root`` and
+            ``data_prefix`` are an ``'error'``; ``'files'`` takes them; ``'anywhere'`` takes
+            addresses (``https://``, ``s3://``), too. Without ``data_root``, ``'error'`` refuses
+            addresses alone.
         lazy_init: do not read the annotation file yet.
     """
 
@@ -49,8 +57,14 @@ class MultiLabelMixin(_Host):
         with_boxes: bool = True,
         lazy_init: bool = False,
         max_refetch: int = 100,
+        outside: str = 'error',
         **kwargs: Any,
     ) -> None:
+        if outside not in OUTSIDE:
+            raise ValueError(f'outside={outside!r}, expected one of {OUTSIDE}')
+        self.outside = outside
+        if isinstance(kwargs.get('classes'), str):  # mmpretrain's reading keeps byte order marks
+            kwargs['classes'] = read_class_names(expanduser(kwargs['classes']))
         if kwargs.get('filter_cfg'):
             raise ValueError(f'{type(self).__name__} takes no filter_cfg: {kwargs["filter_cfg"]}')
         if 'data_root' in kwargs:
@@ -81,6 +95,21 @@ class MultiLabelMixin(_Host):
         for key, path in {'data_root': self.data_root, **prefixes}.items():
             _require(os.path.isdir, path, key, 'folder')
         _require(os.path.isfile, self.source, self.source_key, 'file')
+
+    def image_folder(self, prefix: str | None = None) -> ImageFolder:
+        """Where the images may be; ``prefix`` in place of that of the config."""
+        prefix = self.img_prefix if prefix is None else prefix
+        return ImageFolder(prefix, self.data_root, self.outside)
+
+    def _warn_of_repeats(self, samples: Sequence[dict]) -> None:
+        """Warn of an image that several entries name."""
+        if pairs := repeated_paths([sample['img_path'] for sample in samples]):
+            first, other = (samples[row] for row in pairs[0])
+            warn_once(
+                f'{self.source}: {self.entry_name} {other["entry"]} has the image of '
+                f'{self.entry_name} {first["entry"]}, {other["img_path"]!r} ({len(pairs):,} such '
+                'in all)'
+            )
 
     def filter_data(self) -> Sequence[dict]:
         """Check and normalise the labels of all samples (mmengine calls this in full_init)."""
@@ -145,6 +174,17 @@ class MultiLabelMixin(_Host):
             self._reported[entry] = True
             warn(f'{message}. Another image is taken in its place.')
 
+    def count_positives(self) -> np.ndarray | None:
+        """Images with each class, (C,); None without labels."""
+        self.full_init()
+        counts = np.zeros(len(self.CLASSES), dtype=np.int64)
+        for idx in range(len(self)):
+            info = self.get_data_info(idx)
+            if 'gt_label' not in info:
+                return None
+            counts[info['gt_label']] += 1
+        return counts
+
     def get_cat_ids(self, idx: int) -> list[int]:
         """Return the labels of a sample (for mmengine's ``ClassBalancedDataset``)."""
         return self.get_data_info(idx)['gt_label']
@@ -177,7 +217,40 @@ class MultiLabelDataset(MultiLabelMixin, _MultiLabelDataset):
 
     def load_data_list(self) -> list[dict]:
         """Read ``ann_file``; what is wrong with it is raised as ValueError naming the file."""
-        try:
-            return super().load_data_list()
-        except (ValueError, TypeError, KeyError, AssertionError) as error:
-            raise ValueError(f'{self.ann_file}: {type(error).__name__}: {error}') from error
+        metainfo, entries = read_openmmlab(self.ann_file)
+        for key, value in metainfo.items():
+            self._metainfo.setdefault(key, value)
+        self._question(metainfo.get('classes'))
+        folders = {key: self.image_folder(prefix) for key, prefix in self.data_prefix.items()}
+        samples: list[dict] = []
+        for number, entry in enumerate(entries):
+            where = f'{self.ann_file}: entry {number}'
+            samples.append({'entry': number} | self._sample(entry, folders, where))
+        self._warn_of_repeats(samples)
+        return samples
+
+    def _sample(self, entry: object, folders: dict[str, ImageFolder], where: str) -> dict:
+        if not isinstance(entry, dict):
+            raise ValueError(f'{where} is {entry!r}, expected an object')
+        paths = {}
+        for key, folder in folders.items():
+            if not isinstance(path := entry.get(key), str):
+                raise ValueError(f'{where} has {key}={path!r}, expected text')
+            paths[key] = folder.join(path, f'{where}: {key}')
+        sample = self.parse_data_info(dict(entry))
+        if not isinstance(sample, dict):
+            raise ValueError(f'{where} is no single image')
+        return sample | paths
+
+    def _question(self, classes: object) -> None:
+        """Question the vocabulary of the file, unless the config gives another."""
+        if classes is None or self._metainfo['classes'] is not classes:
+            return
+        if not isinstance(classes, (list, tuple)):
+            raise ValueError(f'{self.ann_file}: classes is {classes!r}, expected a list of names')
+        names = checked_classes(classes, f'{self.ann_file}: classes')
+        check_vocabulary(
+            names,
+            lambda name: f'{self.ann_file}: classes[{names.index(name)}]',
+            lambda _: 'classes=[...] of the dataset says which classes there are',
+        )

@@ -16,7 +16,10 @@ from mmpretrain.datasets.base_dataset import BaseDataset
 from mmmlc.ops.wording import listed
 from mmmlc.registry import DATASETS
 
+from .image_paths import plain_path
 from .multilabel import MultiLabelMixin
+from .text_files import decode
+from .vocabulary import checked_classes
 
 _PARTS = {'train': 'Train', 'test': 'Test'}  # as in the file names
 _CONCEPTS = 'ConceptsList/Concepts81.txt'
@@ -87,10 +90,10 @@ class NUSWIDE(MultiLabelMixin, BaseDataset):
         rows, columns = np.nonzero(table)
         ends = np.cumsum(np.bincount(rows, minlength=len(paths)))
         labels = columns.tolist()
-        samples, start = [], 0
+        samples, start, folder = [], 0, self.image_folder()
         for line, (path, end) in enumerate(zip(paths, ends.tolist(), strict=True), start=1):
             if start < end or self.keep_unlabelled:
-                img_path = os.path.join(self.img_prefix, path)
+                img_path = folder.join(path, f'{self.source}: line {line}')
                 label = labels[start:end]
                 samples.append(dict(img_path=img_path, img_id=path, gt_label=label, entry=line))
             start = end
@@ -104,9 +107,10 @@ class NUSWIDE(MultiLabelMixin, BaseDataset):
         path = self._path(_CONCEPTS)
         known = _read_lines(path)
         _refuse_repeats(path, known)
-        chosen = list(self._metainfo.get('classes') or known)
-        if len(set(chosen)) < len(chosen):
-            raise ValueError(f'classes={chosen} hold a name more than once')
+        for line, concept in enumerate(known, start=1):
+            if '/' in concept or '\\' in concept or '\0' in concept:  # they name files
+                raise ValueError(f'{path}: line {line} is {concept!r}, which is no concept')
+        chosen = checked_classes(self._metainfo.get('classes') or known)
         if unknown := sorted(set(chosen) - set(known)):
             raise ValueError(f'{path} has no concept {listed(unknown)}, asked for in classes')
         self._metainfo['classes'] = tuple(chosen)
@@ -115,7 +119,7 @@ class NUSWIDE(MultiLabelMixin, BaseDataset):
     def _read_part(self, part: str, concepts: list[str]) -> tuple[list[str], np.ndarray]:
         """Return the image paths of a list of the authors and their labels (N, C) bool."""
         list_path = self._path(f'ImageList/{part}Imagelist.txt')
-        paths = [line.replace('\\', '/') for line in _read_lines(list_path)]
+        paths = [plain_path(line) for line in _read_lines(list_path)]
         _refuse_repeats(list_path, paths)
         table = np.empty((len(paths), len(concepts)), dtype=bool)
         for column, concept in zip(table.T, concepts, strict=True):
@@ -128,7 +132,7 @@ class NUSWIDE(MultiLabelMixin, BaseDataset):
         lists, tables = zip(*(self._read_part(p, concepts) for p in _PARTS.values()), strict=True)
         known = [path for paths in lists for path in paths]
         row_of = {path: row for row, path in enumerate(known)}
-        paths = [line.replace('\\', '/') for line in _read_lines(self.source)]
+        paths = [plain_path(line) for line in _read_lines(self.source)]
         _refuse_repeats(self.source, paths)
         if not set(paths) <= row_of.keys():
             line, path = next((i, p) for i, p in enumerate(paths, start=1) if p not in row_of)
@@ -154,7 +158,7 @@ def _read(path: str) -> bytes:
 
 def _read_lines(path: str) -> list[str]:
     """Return the lines without surrounding blanks; an empty line may only be at the end."""
-    lines = [line.strip() for line in _read(path).decode().rstrip().splitlines()]
+    lines = [line.strip() for line in decode(path, _read(path)).rstrip().splitlines()]
     if '' in lines:
         raise ValueError(f'{path}: line {lines.index("") + 1} is empty')
     return lines

@@ -6,12 +6,12 @@ Shapes of an image with M objects: ``boxes`` (M, 4), ``box_labels``, ``box_diffi
 
 from __future__ import annotations
 
+import os
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-from mmengine import list_from_file
 from mmengine.logging import print_log
 from mmpretrain.datasets import VOC as _VOC
 from mmpretrain.datasets.base_dataset import expanduser
@@ -20,7 +20,12 @@ from mmmlc.ops.boxes import clip_boxes, from_voc, to_fractions
 from mmmlc.ops.wording import listed
 from mmmlc.registry import DATASETS
 
+from .image_paths import ImageFolder, check_text, is_address, plain_path
 from .multilabel import MultiLabelMixin
+from .text_files import read_text, read_xml
+from .vocabulary import checked_classes
+
+_ENDINGS = ('.jpg', '.jpeg', '.jpe', '.png', '.bmp', '.tif', '.tiff', '.webp', '.gif', '.ppm')
 
 
 @DATASETS.register_module()
@@ -42,6 +47,8 @@ class VOC(MultiLabelMixin, _VOC):
         split: ``'train'``, ``'val'``, ``'trainval'`` or ``'test'``.
         image_set_path: list of image ids relative to ``data_root``, in place of that of ``split``.
         data_prefix: ``img_path`` and ``ann_path``.
+        img_suffix: ending of the images; by default that of the file with the id in the image
+            folder: ``.jpg``, or another where there is none.
         difficult: the role, see above.
         with_labels: False reads no annotations: samples have no labels and no boxes. For a split
             whose labels are hidden, as VOC 2012 test, and in test mode only. Without it every
@@ -67,6 +74,7 @@ class VOC(MultiLabelMixin, _VOC):
         test_mode: bool = False,
         difficult: str = 'positive',
         with_labels: bool = True,
+        img_suffix: str = '',
         **kwargs: Any,
     ) -> None:
         roles, splits = ('positive', 'negative', 'ignore'), ('train', 'val', 'trainval', 'test')
@@ -90,7 +98,7 @@ class VOC(MultiLabelMixin, _VOC):
                 )
             data_prefix.pop('ann_path', None)
             kwargs['with_boxes'] = False
-        self.difficult = difficult
+        self.difficult, self.img_suffix = difficult, img_suffix
         super().__init__(
             data_root=data_root,
             split=split,
@@ -108,9 +116,10 @@ class VOC(MultiLabelMixin, _VOC):
     def load_data_list(self) -> list[dict]:
         """Read the list and the XML files into one dict per image."""
         vocabulary = self._vocabulary()
-        samples = []
+        images = _Images(self.image_folder(), self.img_suffix)
+        samples: list[dict[str, Any]] = []
         for line, img_id in _read_ids(self.source):
-            path = self.backend.join_path(self.img_prefix, f'{img_id}.jpg')
+            path = images.path(img_id, f'{self.source}: line {line}')
             sample = {'img_path': path, 'img_id': img_id, 'entry': line}
             if self.ann_prefix is not None:
                 sample |= self._annotation(img_id, line, vocabulary)
@@ -128,24 +137,22 @@ class VOC(MultiLabelMixin, _VOC):
 
     def _vocabulary(self) -> dict[str, int]:
         """Return the label of each class name that may occur, -1 if it is left out."""
-        classes = list(self.CLASSES)
-        if len(set(classes)) < len(classes):
-            raise ValueError(f'classes={listed(classes)} hold a name more than once')
+        classes = checked_classes(self.CLASSES)
         voc = self.METAINFO['classes']
         left_out = dict.fromkeys(voc, -1) if set(classes) <= set(voc) else {}
         return left_out | {name: label for label, name in enumerate(classes)}
 
     def _annotation(self, img_id: str, line: int, vocabulary: dict[str, int]) -> dict:
-        path = self.backend.join_path(self.ann_prefix, f'{img_id}.xml')
+        path = self.image_folder(self.ann_prefix).join(
+            f'{img_id}.xml', f'{self.source}: line {line}'
+        )
         try:
-            root = ET.fromstring(self.backend.get(path))
+            root = read_xml(path, self.backend.get(path))
         except FileNotFoundError as error:
             raise FileNotFoundError(
                 f'{self.source}: line {line}: no file {path}. For a test split whose labels are '
                 'hidden, give with_labels=False'
             ) from error
-        except ET.ParseError as error:
-            raise ValueError(f'{path} is not XML, or cut short: {error}') from error
         objects = root.findall('object')
         labels = np.array(
             [_label(o, vocabulary, f'{path}: object {i}') for i, o in enumerate(objects)],
@@ -172,20 +179,68 @@ class VOC(MultiLabelMixin, _VOC):
         return fields
 
 
+class _Images:
+    """Finds the file of an image id; each folder is listed once.
+
+    Args:
+        folder: of the images.
+        suffix: ending of all of them; ``''`` looks for it.
+    """
+
+    def __init__(self, folder: ImageFolder, suffix: str) -> None:
+        self.folder, self.suffix = folder, suffix
+        self._listed: dict[str, dict[str, list[str]]] = {}
+
+    def path(self, img_id: str, where: str) -> str:
+        """The path to load; with ``.jpg`` where there is no file, which loading will say."""
+        suffix = self.suffix
+        path = self.folder.join(f'{img_id}{suffix or ".jpg"}', where)
+        if suffix or is_address(path):
+            return path
+        place, name = os.path.split(path)
+        if place not in self._listed:
+            self._listed[place] = _endings(place)
+        endings = self._listed[place].get(name.removesuffix('.jpg'), [])
+        if '.jpg' in endings or not endings:
+            return path
+        if len(endings) > 1:
+            raise ValueError(
+                f'{where}: the image {img_id!r} has the files {endings} in {place}: give '
+                f'img_suffix={endings[0]!r}'
+            )
+        return path.removesuffix('.jpg') + endings[0]
+
+
+def _endings(folder: str) -> dict[str, list[str]]:
+    """The endings of the images in a folder, by the name before."""
+    found: dict[str, list[str]] = {}
+    if not os.path.isdir(folder):
+        return found
+    for file in sorted(os.listdir(folder)):
+        stem, ending = os.path.splitext(file)
+        if ending.lower() in _ENDINGS:
+            found.setdefault(stem, []).append(ending)
+    return found
+
+
 def _read_ids(path: str) -> Iterable[tuple[int, str]]:
     """Yield line number (from 1) and image id."""
     seen = set()
-    for number, line in enumerate(list_from_file(path), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         words = line.split()
         if len(words) > 1:
             raise ValueError(
                 f'{path}: line {number} is {line!r}, expected one image id (lists of one class, '
                 'with a second column, are not image sets)'
             )
-        if words and words[0] in seen:
-            raise ValueError(f'{path}: line {number} repeats the image id {words[0]!r}')
-        seen.update(words)
-        yield from ((number, word) for word in words)
+        if not words:
+            continue
+        check_text(words[0], f'{path}: line {number}')
+        img_id = plain_path(words[0])
+        if img_id in seen:
+            raise ValueError(f'{path}: line {number} repeats the image id {img_id!r}')
+        seen.add(img_id)
+        yield number, img_id
 
 
 def _label(obj: ET.Element, vocabulary: dict[str, int], where: str) -> int:
@@ -229,9 +284,11 @@ def _boxes(root: ET.Element, path: str, chosen: np.ndarray) -> dict:
 def _numbers(node: ET.Element | None, keys: tuple[str, ...], where: str) -> list[float]:
     texts = {key: None if node is None else node.findtext(key) for key in keys}
     try:
-        # None, no such text, is the TypeError below.
-        return [float(cast(str, text)) for text in texts.values()]
-    except (TypeError, ValueError) as error:
+        values = [float(text) for text in texts.values() if text is not None]
+        if len(values) < len(keys) or not np.isfinite(values).all():
+            raise ValueError('missing or not finite')
+        return values
+    except ValueError as error:
         raise ValueError(
             f'{where} has {texts}, expected numbers; with_boxes=False does not read the boxes'
         ) from error

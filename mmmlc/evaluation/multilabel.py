@@ -15,6 +15,7 @@ import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
+from mmmlc.neutral import safe_line
 from mmmlc.ops.score_accumulator import Evaluation, ScoreAccumulator
 from mmmlc.ops.scores import average_precision
 from mmmlc.ops.wording import listed
@@ -120,7 +121,7 @@ class MultiLabelMetric(BaseMetric):
     def _report(self, evaluation: Evaluation, metrics: dict[str, float], num_images: int) -> None:
         names = self._class_names(len(evaluation.positives))
         if evaluation.left_out:
-            missing = listed([names[c] for c in evaluation.left_out])
+            missing = listed([safe_line(names[c]) for c in evaluation.left_out])
             _log(f'left out of mAP, CP, CR and F1, without positives: {missing}', logging.WARNING)
         rows = class_results(names, evaluation)
         _log(f'per class, precision, recall, F1 at {self.threshold}:\n{render_table(rows)}')

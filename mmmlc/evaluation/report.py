@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import math
@@ -14,9 +13,10 @@ from typing import Any, ClassVar, Protocol
 
 from matplotlib.figure import Figure
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from mmmlc.neutral import safe_line, write_csv
 from mmmlc.ops.score_accumulator import Evaluation
 
 # Of more classes than this, tables and plots show so many of the best and of the worst.
@@ -73,7 +73,7 @@ def render_table(results: Sequence[Row]) -> str:
         table.add_column(field.name, justify='right')
     for result in results:
         name, *values = astuple(result)
-        table.add_row(escape(name), *map(_cell, values))
+        table.add_row(Text(safe_line(name)), *map(_cell, values))  # no markup in names
     text = io.StringIO()
     Console(file=text, width=100).print(table)
     if count > len(results):
@@ -97,17 +97,19 @@ def _cell(value: float | None) -> str:
 
 
 def write_report(out_dir: str | Path, results: Sequence[Row], summary: dict[str, object]) -> None:
-    """Write ``summary.json`` and ``per_class.{csv,json,png}``, replacing those of before."""
+    """Write ``summary.json`` and ``per_class.{csv,json,png}``, replacing those of before.
+
+    In the CSV, class names that a spreadsheet would run as formulas have ``'`` before them, and
+    control characters are written as escapes; the JSON has the names as they are.
+    """
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     rows = [asdict(result) for result in results]
     for name, content in (('summary', summary), ('per_class', rows)):
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
         (out_dir / f'{name}.json').write_text(text + '\n', encoding='utf-8')
-    with open(out_dir / 'per_class.csv', 'w', newline='', encoding='utf-8') as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(results[0])])
-        writer.writeheader()
-        writer.writerows(rows)
+    header = [field.name for field in fields(results[0])]
+    write_csv(out_dir / 'per_class.csv', [header, *([row[key] for key in header] for row in rows)])
     plot_average_precision(results, out_dir / 'per_class.png')
 
 
@@ -128,7 +130,7 @@ def plot_average_precision(results: Sequence[Row], path: str | Path) -> None:
     figure = Figure(figsize=(8, height), dpi=120, layout='constrained')
     axes = figure.subplots()
     bars = axes.barh(range(len(shown)), values, color='#4c78a8')
-    labels = [f'{r.name} ({r.positives})' for _, r in shown]
+    labels = [f'{safe_line(r.name)} ({r.positives})' for _, r in shown]
     axes.set_yticks(range(len(shown)), labels, fontsize=8, parse_math=False)
     axes.axvline(mean, color='#e45756', linestyle='--', linewidth=1)
     blank = {'facecolor': 'white', 'edgecolor': 'none', 'pad': 0.5}

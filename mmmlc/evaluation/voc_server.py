@@ -18,6 +18,7 @@ import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
+from mmmlc.neutral import safe_file_name
 from mmmlc.ops.checks import check_choice
 from mmmlc.registry import METRICS
 
@@ -43,7 +44,8 @@ class VOCServerFiles(BaseMetric):
         collect_device: See mmengine's ``BaseMetric``, as ``collect_dir``.
 
     Raises:
-        ValueError: for a missing, repeated or wrong image or score; nothing is written then.
+        ValueError: for a missing, repeated or wrong image or score, an id with blanks, which the
+            lines cannot hold, or a class whose name is no file name; nothing is written then.
     """
 
     def __init__(
@@ -98,7 +100,7 @@ class VOCServerFiles(BaseMetric):
             for label, draft in enumerate(drafts):
                 # NumPy's str is the shortest that reads back the same: no ties by rounding.
                 lines = (f'{img_id} {scores[label]!s}\n' for img_id, scores in results)
-                draft.write_text(''.join(lines), encoding='ascii')
+                draft.write_text(''.join(lines), encoding='utf-8')
         message = f'{len(paths)} files for the VOC server, {len(ids):,} images each, in {folder}'
         if self.archive:
             message += f'; to upload: {self._pack(paths)}'
@@ -106,6 +108,8 @@ class VOCServerFiles(BaseMetric):
         return {'images': len(ids)}
 
     def _check_images(self, ids: list[str]) -> None:
+        if odd := [img_id for img_id in ids if img_id.split() != [img_id]]:
+            raise ValueError(f'the image id {odd[0]!r} has blanks, which end it in the files')
         repeated = [img_id for img_id, n in Counter(ids).items() if n > 1]
         if repeated:
             raise ValueError(f'{len(repeated)} images come more than once, the first {repeated[0]}')
@@ -120,6 +124,9 @@ class VOCServerFiles(BaseMetric):
         classes = (self.dataset_meta or {}).get('classes')
         if not classes:
             raise ValueError('the data set names no classes, and the files are named after them')
+        for name in classes:
+            if safe_file_name(name) != name:
+                raise ValueError(f'the class {name!r} cannot be in the name of a file')
         for img_id, scores in results:
             if scores.shape != (len(classes),):
                 raise ValueError(

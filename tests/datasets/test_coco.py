@@ -205,7 +205,22 @@ def _changed(section: str, entry: int, **changes) -> dict:
         (_changed('annotations', 2, bbox=[1, 2, 3]), r'annotation id 3 has bbox=\[1, 2, 3\]'),
         (_changed('annotations', 2, bbox=[1, 2, 3, 'x']), 'annotation id 3 has bbox='),
         (_changed('annotations', 2, bbox=[1, 2, -3, 4]), 'annotation id 3 has bbox='),
-        (_changed('annotations', 2, bbox=[1, 2, 3, float('nan')]), 'annotation id 3 has bbox='),
+        (
+            _changed('annotations', 2, bbox=[1, 2, 3, float('nan')]),
+            'a.json holds NaN at line 1 col',
+        ),
+        (json.dumps(_content()).replace('123.5', '-Infinity'), 'a.json holds -Infinity at line 1'),
+        (
+            json.dumps(_content()).replace('[4, 4,', '[4, 1e999,'),
+            r'annotation id 4 has bbox=\[4, inf',
+        ),
+        (
+            json.dumps(_content()).replace('40,', '1e999,', 1),
+            r'images\[0\] has width, height \[inf',
+        ),
+        (json.dumps(_content()).replace('123.5', '1e999'), 'annotation id 2 has area=inf'),
+        (_changed('annotations', 1, iscrowd=7), 'annotation id 2 has iscrowd=7, expected 0 or 1'),
+        (_changed('annotations', 1, area='big'), "annotation id 2 has area='big', expected a numb"),
         (_changed('categories', 1, id=7), 'a.json: categories repeat id 7'),
         (_changed('categories', 1, name='zebra'), r"categories hold \['zebra'\] more than once"),
         (_changed('categories', 1, name=None), r'categories\[1\] has name=None'),

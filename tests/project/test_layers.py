@@ -14,7 +14,16 @@ from helpers.places import ROOT, system_names
 
 # From the bottom up; what stands in one row does not import each other, unless it is the first row.
 LAYERS = [
-    ['aliases', 'dependencies', 'lazy', 'mmcv_ops', 'registry', 'safe_pickle', 'toy_scenes'],
+    [
+        'aliases',
+        'dependencies',
+        'lazy',
+        'mmcv_ops',
+        'neutral',
+        'registry',
+        'safe_pickle',
+        'toy_scenes',
+    ],
     ['ops'],
     ['datasets'],
     ['proposals'],

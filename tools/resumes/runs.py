@@ -15,7 +15,8 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
-from mmengine.runner import Runner, runner as runner_module
+from mmengine.runner import Runner
+from mmengine.runner import runner as runner_module
 
 from mmmlc.engine.launch import build_runner
 from mmmlc.engine.prepare import RunOptions

@@ -9,6 +9,8 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from mmmlc.datasets.split_checks import count_positives, judge_splits
+from mmmlc.datasets.vocabulary import warn_once
 from mmmlc.registry import HOOKS
 
 
@@ -19,8 +21,10 @@ class VocabularyHook(Hook):
     Without it too few classes in the head end in an index error (on a GPU in a device assertion),
     and another class order, as of the MCAR authors' checkpoints, in wrong scores without a word.
 
+    Before training it also looks for classes that the training or validation images have none of.
+
     Raises:
-        ValueError: before training, validation or test.
+        ValueError: before training, validation or test; also if no training image has a class.
     """
 
     def __init__(self) -> None:
@@ -37,6 +41,7 @@ class VocabularyHook(Hook):
         dataset = runner.train_dataloader.dataset
         self._check_head(runner, dataset, 'train_dataloader.dataset')
         self._trained_on = tuple(dataset.metainfo.get('classes') or ()) or None
+        _judge(runner, dataset)
 
     def before_val(self, runner: Runner) -> None:
         """Compare the validation dataset with the head and what the model is trained on."""
@@ -76,3 +81,25 @@ class VocabularyHook(Hook):
             f'model.head.num_classes is {expected}, {key} has {len(classes)} classes: '
             f'set model.head.num_classes={len(classes)}'
         )
+
+
+def _judge(runner: Runner, dataset: BaseDataset) -> None:
+    """Warn of classes without positives; nothing can be learned where none has any."""
+    found = {'train': (count_positives(dataset), dataset)}
+    # Built by now if there is one; a config has no loop for it otherwise.
+    if getattr(runner, 'val_loop', None) is not None:
+        other = runner.val_dataloader.dataset
+        if other.metainfo.get('classes') == dataset.metainfo.get('classes'):
+            found['val'] = (count_positives(other), other)
+    known = {name: result for name, (result, _) in found.items() if result is not None}
+    findings = judge_splits(
+        {name: counts for name, (counts, _) in known.items()},
+        {name: images for name, (_, images) in known.items()},
+        dataset.metainfo.get('classes') or (),
+    )
+    for finding in findings:
+        text = f'{finding.split}_dataloader.dataset: {finding.text}'
+        if finding.certain and finding.split == 'train':
+            raise ValueError(f'{text}: there is nothing to learn')
+        if not getattr(found[finding.split][1], 'splits_judged', False):
+            warn_once(text)
