@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Sequence
+
+import numpy as np
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
@@ -15,3 +19,22 @@ def check_fraction(name: str, value: float) -> None:
     """Raise ValueError when an option is no number in [0, 1]."""
     if not 0 <= value <= 1:
         raise ValueError(f'{name} is {value}, expected a number in [0, 1]')
+
+
+def is_integer(value: object) -> bool:
+    """Whether a value is a whole number of Python or NumPy; True and False are not."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
+
+
+def is_finite(value: object) -> bool:
+    """Whether a value is a number that is neither NaN nor infinite; True and False are not.
+
+    >>> [is_finite(x) for x in (1, 0.5, float('nan'), 10**400, True, '1')]
+    [True, True, False, False, False, False]
+    """
+    if not isinstance(value, numbers.Real) or isinstance(value, (bool, np.bool_)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
