@@ -313,7 +313,9 @@ def test_other_images_of_a_damaged_file_are_read(written):
     store = ProposalStore(path)
     assert len(store['a/1.jpg'][1]) == 5
     for read in (store.load, pickle.loads(pickle.dumps(store)).load, store.block):
-        with pytest.raises(ValueError, match="set.prop: the boxes or scores of the image 'ü 3.jpg'"):
+        with pytest.raises(
+            ValueError, match="set.prop: the boxes or scores of the image 'ü 3.jpg'"
+        ):
             read('ü 3.jpg')
 
 
