@@ -18,6 +18,7 @@ from mmengine import dist, fileio
 from mmengine.logging import print_log
 
 from mmmlc.ops.boxes import flip_boxes
+from mmmlc.ops.checks import check_fractions
 from mmmlc.registry import TRANSFORMS
 
 
@@ -148,6 +149,8 @@ class PackInputs(mmpretrain_t.PackInputs):
     def transform(self, results: dict) -> dict:
         """Return ``inputs`` (C, H, W) and ``data_samples``."""
         packed = dict(results)
+        if 'gt_score' in packed:
+            check_fractions('gt_score', packed['gt_score'], results.get('img_path', 'a sample'))
         for key in self.algorithm_keys:
             if isinstance(packed.get(key), np.ndarray):
                 packed[key] = torch.from_numpy(packed[key])
