@@ -152,7 +152,10 @@ def read_header(file: BinaryIO, path: str, size: int) -> Header:
     text = file.read(length)
     if zlib.crc32(text) != checksum:
         raise ValueError(f'{path}: the header is damaged, its checksum differs')
-    header = json.loads(text)
+    try:
+        header = json.loads(text)
+    except ValueError as error:  # nothing but zeros has a right checksum
+        raise ValueError(f'{path}: the header is damaged, it is no JSON: {error}') from error
     check_header(header, path)
     start = PREFIX.size + length
     end = start + sum(header['counts']) * BYTES_PER_BOX

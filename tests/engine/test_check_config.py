@@ -53,8 +53,8 @@ def test_our_configs_are_right(root):
         ('optim_wrapper = dict(optimizer=dict(lrr=1))', "optimizer.lrr: .*'lr'"),
         ('default_hooks = dict(chekpoint=dict(interval=2))', "chekpoint: .*'checkpoint'"),
         (
-            'default_hooks = dict(checkpoint=dict(intervall=2))',
-            "checkpoint.intervall: .*'interval'",
+            'default_hooks = dict(logger=dict(intervall=2))',
+            "logger.intervall: .*'interval'",
         ),
         ('randomness = dict(sed=1)', "randomness.sed: nothing reads it, did you mean 'seed'"),
         ('env_cfg = dict(cudnn=True)', "env_cfg.cudnn: .*'cudnn_benchmark'"),

@@ -267,6 +267,7 @@ def test_names():
         (lambda b: b + b'x', 'has something after its end'),
         (lambda b: b[:8] + b'\x03' + b[9:], r'has format 3, this mmmlc reads \(1, 2\)'),
         (lambda b: b[:40] + b'#' + b[41:], 'the header is damaged'),
+        (lambda b: b[:12] + bytes(12) + b[24:], 'the header is damaged, it is no JSON'),
     ],
 )
 def test_damaged_files_are_refused(written, change, reason):
