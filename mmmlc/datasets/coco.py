@@ -115,8 +115,8 @@ class CocoMultiLabel(MultiLabelMixin, BaseDataset):
         twice = [name for name, n in Counter(known).items() if n > 1 and name in set(classes)]
         if twice and self.same_names == 'error':
             raise ValueError(
-                f'{self.ann_file}: categories hold {listed(twice)} more than once, as tools do that make a '
-                "category of a group: same_names='merge' takes those of one name for one class, "
+                f'{self.ann_file}: categories hold {listed(twice)} more than once, as tools do that '
+                "make a category of a group: same_names='merge' takes those of one name for one class, "
                 'classes=[...] without the name leaves it out'
             )
         if given is None:

@@ -18,7 +18,7 @@ from mmengine.logging import print_log
 from PIL import Image
 
 from mmmlc.ops.boxes import flip_boxes, turn_boxes
-from mmmlc.ops.checks import check_choice
+from mmmlc.ops.checks import check_choice, check_fractions
 from mmmlc.registry import TRANSFORMS
 
 from .decoding import COLOR_TYPES, MAX_PIXELS, Decoded, decode
@@ -243,6 +243,8 @@ class PackInputs(mmpretrain_t.PackInputs):
     def transform(self, results: dict) -> dict:
         """Return ``inputs`` (C, H, W) and ``data_samples``."""
         packed = dict(results)
+        if 'gt_score' in packed:
+            check_fractions('gt_score', packed['gt_score'], results.get('img_path', 'a sample'))
         for key in self.algorithm_keys:
             if isinstance(packed.get(key), np.ndarray):
                 packed[key] = torch.from_numpy(packed[key])

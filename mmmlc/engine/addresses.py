@@ -9,11 +9,7 @@ import io
 import os
 import re
 from collections.abc import Callable
-from pathlib import Path
-from urllib.parse import urlparse
 
-import mmengine.dist
-import torch
 from mmengine import fileio
 from mmengine.runner.checkpoint import (
     _get_mmengine_home,
@@ -23,14 +19,19 @@ from mmengine.runner.checkpoint import (
     get_torchvision_models,
 )
 
+from .downloads import download
+
 
 def locate(path: str) -> str | io.BytesIO:
     """The local file, or the content, of a checkpoint's path or address.
 
+    An address may end by ``#sha256=`` and digits, see :mod:`mmmlc.engine.downloads`.
+
     Raises:
         FileNotFoundError: if there is no such file.
         OSError: if a download fails.
-        ValueError: if a model zoo doesn't know the name.
+        ValueError: if a model zoo doesn't know the name, or the file behind an address is another
+            one than its SHA-256 says.
     """
     finder = next(find for pattern, find in _FINDERS if re.match(pattern, path))
     return finder(path)
@@ -43,48 +44,37 @@ def _local(path: str) -> str:
     return path
 
 
-def _download(url: str) -> str:
-    """Download into torch's cache: the first process, then one of each other machine."""
-    path = Path(torch.hub.get_dir(), 'checkpoints', Path(urlparse(url).path).name)
-    if mmengine.dist.is_main_process():
-        _fetch(url, path)
-    mmengine.dist.barrier()
-    _fetch(url, path)
-    return str(path)
-
-
-def _fetch(url: str, path: Path) -> None:
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        torch.hub.download_url_to_file(url, str(path), progress=os.isatty(0))
-    except OSError as error:
-        raise OSError(f'{url} cannot be downloaded: {error}') from error
-
-
-def _torchvision(address: str) -> str:
-    return _download(_look_up(address, get_torchvision_models()))
-
-
-def _mmcls(address: str) -> str:
-    return _download(_look_up(address, get_mmcls_models()))
+def _from_zoo(address: str) -> str:
+    return download(look_up(address))
 
 
 def _openmmlab(address: str) -> str:
-    scheme, name = address.split('://', 1)
-    name = get_deprecated_model_names().get(name, name)
-    place = _look_up(f'{scheme}://{name}', get_external_models())
+    place = look_up(address)
     if place.startswith(('http://', 'https://')):
-        return _download(place)
+        return download(place)
     return _local(os.path.join(_get_mmengine_home(), place))
 
 
-def _look_up(address: str, urls: dict[str, str]) -> str:
+def look_up(address: str) -> str:
+    """The http address, or path, that a model zoo has for a name, with the ``#sha256=`` given."""
     scheme, name = address.split('://', 1)
+    name, mark, digits = name.partition('#sha256=')
+    urls = _ZOOS[scheme]()
+    if scheme in ('openmmlab', 'open-mmlab'):
+        name = get_deprecated_model_names().get(name, name)
     if name not in urls:
         raise ValueError(f'{address}: {scheme}:// knows no model {name!r}')
-    return urls[name]
+    return urls[name] + mark + digits
+
+
+# Called through this module's names, which tests replace.
+_ZOOS: dict[str, Callable[[], dict[str, str]]] = {
+    'modelzoo': lambda: get_torchvision_models(),
+    'torchvision': lambda: get_torchvision_models(),
+    'open-mmlab': lambda: get_external_models(),
+    'openmmlab': lambda: get_external_models(),
+    'mmcls': lambda: get_mmcls_models(),
+}
 
 
 def _ceph(address: str) -> io.BytesIO:
@@ -97,13 +87,13 @@ def _pavi(address: str) -> str:
 
 # Patterns as mmengine has them, so that each of its loaders is replaced.
 _FINDERS: list[tuple[str, Callable[[str], str | io.BytesIO]]] = [
-    ('http://', _download),
-    ('https://', _download),
-    ('modelzoo://', _torchvision),
-    ('torchvision://', _torchvision),
+    ('http://', download),
+    ('https://', download),
+    ('modelzoo://', _from_zoo),
+    ('torchvision://', _from_zoo),
     ('open-mmlab://', _openmmlab),
     ('openmmlab://', _openmmlab),
-    ('mmcls://', _mmcls),
+    ('mmcls://', _from_zoo),
     (r'(\S+\:)?s3://', _ceph),
     (r'(\S+\:)?petrel://', _ceph),
     ('pavi://', _pavi),

@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 
 from mmmlc.dependencies import require_mmdet
 
+from .check_config import check_overrides
 from .checkpoints import load_checkpoint_file, use_strict_loaders
 from .prepare import RunOptions, parts_of, prepare
 from .resume import choose_start
@@ -35,12 +36,14 @@ def load_config(
 
     Raises:
         FileNotFoundError: if there is no such config.
+        ValueError: for a key of ``options`` that nothing would read.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such config file')
     cfg = Config.fromfile(path)
     if options:
+        check_overrides(cfg, options)
         cfg.merge_from_dict(options)
     cfg.launcher = launcher
     if work_dir is not None:

@@ -18,6 +18,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.registry import DATASETS, METRICS
 
+from .check_config import check_config
 from .scale_lr import check_lr_factors, scale_lr, world_size
 
 VIEWS = ('features', 'images')
@@ -65,11 +66,14 @@ def prepare(cfg: Config, options: RunOptions | None = None) -> None:
         options: What the command line asks for; None for what every run needs.
 
     Raises:
-        ValueError: for an option that the config or the machine does not suit.
+        ValueError: for an option that the config or the machine does not suit, and for keys and
+            values that nothing takes, see :func:`mmmlc.engine.check_config.check_config`.
         FileNotFoundError: for a checkpoint to resume from that is not there.
     """
     options = options or RunOptions()
-    # First, as the tools' options: it is what the rest is about.
+    # Before all else: what is wrong is said in the words of the config as it was written.
+    check_config(cfg)
+    # The start: it is what the rest is about.
     _choose_start(cfg, options)
     save_whole(cfg)
     if options.seed is not None:

@@ -2,6 +2,7 @@
 
 from .heads import MultiLabelConvHead
 from .losses import AsymmetricLoss, MultiLabelBCELoss
+from .mixing import MultiLabelDataPreprocessor
 from .timm_features import TIMMFeatureMap
 from .views import TenViews
 
@@ -9,6 +10,7 @@ __all__ = [
     'AsymmetricLoss',
     'MultiLabelBCELoss',
     'MultiLabelConvHead',
+    'MultiLabelDataPreprocessor',
     'TIMMFeatureMap',
     'TenViews',
 ]

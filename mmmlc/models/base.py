@@ -18,6 +18,8 @@ from mmmlc.registry import MODELS
 
 from .predictions import set_predictions, stack_targets
 
+PLAIN_PREPROCESSORS = ('ClsDataPreprocessor', 'mmpretrain.ClsDataPreprocessor')
+
 
 class MultiLabelHead(BaseModule):
     """A head with one score per class: thresholds, loss on labels, prediction.
@@ -88,7 +90,9 @@ class MultiLabelClassifier(ImageClassifier):
         backbone: Config of a backbone.
         head: Config of a head.
         neck: Config of a neck.
-        data_preprocessor: Config; ``mmpretrain.ClsDataPreprocessor`` unless it has a type.
+        data_preprocessor: Config; ``mmpretrain.ClsDataPreprocessor`` unless it has a type. With
+            batch augmentations :class:`mmmlc.models.MultiLabelDataPreprocessor`, which is the same
+            and mixes the masks of unknown labels, too, takes its place.
         train_cfg: Batch augmentations, see ``mmpretrain.ImageClassifier``.
         pretrained: Checkpoint of the whole model, see ``mmpretrain.ImageClassifier``.
         init_cfg: Initialisation.
@@ -121,4 +125,8 @@ class MultiLabelClassifier(ImageClassifier):
             # The parent would fill in an unscoped type, which other default scopes don't find.
             default = dict(type='mmpretrain.ClsDataPreprocessor')
             data_preprocessor = default | (data_preprocessor or {})
+            mixes = train_cfg or data_preprocessor.get('batch_augments')
+            if mixes and data_preprocessor['type'] in PLAIN_PREPROCESSORS:
+                data_preprocessor['type'] = 'mmmlc.MultiLabelDataPreprocessor'
+                data_preprocessor.setdefault('num_classes', head.get('num_classes'))
         super().__init__(backbone, neck, head, pretrained, train_cfg, data_preprocessor, init_cfg)

@@ -15,7 +15,8 @@ def stack_targets(samples: list[DataSample], num_classes: int) -> tuple[Tensor, 
 
     Args:
         samples: With ``gt_label`` (class indices) or ``gt_score`` (C,), and optionally
-            ``gt_label_ignore``, the classes to leave out of the loss.
+            ``gt_label_ignore``, the classes to leave out of the loss, or ``gt_known`` (C,) bool,
+            the others (:class:`mmmlc.models.MultiLabelDataPreprocessor`).
         num_classes: C.
 
     Returns:
@@ -23,7 +24,8 @@ def stack_targets(samples: list[DataSample], num_classes: int) -> tuple[Tensor, 
         when no sample leaves out anything.
 
     Raises:
-        ValueError: if a sample has neither kind of label, or scores of another length.
+        ValueError: if a sample has neither kind of label, or scores of another length, or if images
+            were mixed, but not what is unknown of them.
     """
     missing = [s for s in samples if 'gt_label' not in s and 'gt_score' not in s]
     if missing:
@@ -37,11 +39,35 @@ def stack_targets(samples: list[DataSample], num_classes: int) -> tuple[Tensor, 
             )
     else:
         targets = _many_hot([s.gt_label for s in samples], num_classes)
-    ignored = [s.get('gt_label_ignore', ()) for s in samples]
+    known = known_pairs(samples, num_classes, targets.device)
+    if known is not None and 'gt_known' not in samples[0]:
+        _refuse_mixed(samples, targets)
+    return targets, known
+
+
+def known_pairs(samples: list[DataSample], num_classes: int, device: torch.device) -> Tensor | None:
+    """The mask (B, C) bool of pairs whose label is known; None when all are."""
+    if 'gt_known' in samples[0]:
+        return torch.stack([sample.gt_known for sample in samples]).to(device)
+    ignored = [sample.get('gt_label_ignore', ()) for sample in samples]
     if not any(len(labels) for labels in ignored):
-        return targets, None
-    ignored = [torch.as_tensor(x, dtype=torch.long).to(targets.device) for x in ignored]
-    return targets, _many_hot(ignored, num_classes) == 0
+        return None
+    ignored = [torch.as_tensor(x, dtype=torch.long).to(device) for x in ignored]
+    return _many_hot(ignored, num_classes) == 0
+
+
+def _refuse_mixed(samples: list[DataSample], targets: Tensor) -> None:
+    """Raise ValueError if scores are not those of the labels: somebody mixed them."""
+    if not all('gt_score' in sample and 'gt_label' in sample for sample in samples):
+        return
+    labels = _many_hot([sample.gt_label for sample in samples], targets.shape[1])
+    if not torch.equal(labels.to(targets), targets):
+        raise ValueError(
+            'images with unknown labels (gt_label_ignore) were mixed: what the partner does not '
+            'know would be trained as absent. Set '
+            "model.data_preprocessor.type='mmmlc.MultiLabelDataPreprocessor', or train without "
+            'batch augmentations (model.train_cfg=None)'
+        )
 
 
 def _many_hot(labels: list[Tensor], num_classes: int) -> Tensor:

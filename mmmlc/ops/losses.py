@@ -1,7 +1,8 @@
 """Losses on multi-label logits. B: images, C: classes.
 
 All of them average over images *and* classes unless told otherwise, leave out the pairs that are
-not valid, and compute in float32 also under AMP.
+not valid, and compute in float32 also under AMP (float64 stays). They and their gradients are finite
+for all finite logits: those beyond 1e20 cost as much as 1e20.
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .checks import check_choice
+from .precision import bounded, full
+
+LARGEST_LOGIT = 1e20
+LARGEST_WEIGHT = 1e6
 
 
 class MultiLabelBCELoss(nn.Module):
@@ -43,11 +48,13 @@ class MultiLabelBCELoss(nn.Module):
             self.set_pos_weight(torch.as_tensor(pos_weight, dtype=torch.float32))
 
     def set_pos_weight(self, pos_weight: Tensor) -> None:
-        """Take the factors (C,) of the positives; ValueError unless all are positive numbers."""
-        wrong = ~(pos_weight.isfinite() & (pos_weight > 0))
+        """Take the factors (C,) of the positives; ValueError unless all are in (0, 1e6]."""
+        wrong = ~((pos_weight > 0) & (pos_weight <= LARGEST_WEIGHT))
         if pos_weight.ndim != 1 or wrong.any():
             found = tuple(pos_weight.shape) if pos_weight.ndim != 1 else pos_weight[wrong].tolist()
-            raise ValueError(f'loss.pos_weight: expected (C,) numbers above 0, got {found}')
+            raise ValueError(
+                f'loss.pos_weight: expected (C,) numbers above 0, at most 1e6, got {found}'
+            )
         self.pos_weight = pos_weight
 
     def forward(self, logits: Tensor, targets: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -66,8 +73,9 @@ class MultiLabelBCELoss(nn.Module):
                 f'loss.pos_weight has {len(self.pos_weight)} values, the logits have '
                 f'{logits.shape[1]} classes'
             )
+        logits = bounded(full(logits), LARGEST_LOGIT)
         loss = F.binary_cross_entropy_with_logits(
-            logits.float(), targets.float(), pos_weight=self.pos_weight, reduction='none'
+            logits, targets.to(logits.dtype), pos_weight=self.pos_weight, reduction='none'
         )
         return self.weight * _reduce(loss, valid, 'mean')
 
@@ -124,9 +132,10 @@ class AsymmetricLoss(nn.Module):
 
     def forward(self, logits: Tensor, targets: Tensor, valid: Tensor | None = None) -> Tensor:
         """Compute the loss; arguments and result as of :class:`MultiLabelBCELoss`."""
-        logits, targets = logits.float(), targets.float()
+        logits = bounded(full(logits), LARGEST_LOGIT)
+        targets = targets.to(logits.dtype)
         # A base of 0 has no finite slope for exponents below 1.
-        tiny = torch.finfo(torch.float32).tiny
+        tiny = torch.finfo(logits.dtype).tiny
         miss = (-logits).sigmoid().clamp(min=tiny)
         shifted = (logits.sigmoid() - self.clip).clamp(min=tiny)
         focus_pos, focus_neg = miss**self.gamma_pos, shifted**self.gamma_neg

@@ -16,6 +16,7 @@ import numpy as np
 from mmmlc import safe_pickle
 from mmmlc.datasets.coco import read_coco
 from mmmlc.ops.boxes import clip_boxes, to_fractions
+from mmmlc.ops.checks import is_finite, is_integer
 
 from .store import ImageProposals, encode, folder_name, image_name, write_store
 
@@ -79,15 +80,16 @@ def from_coco_json(path: str | Path, ann_file: str | Path) -> Iterator[Detection
 
 def _detection(entry: object, where: str) -> tuple[int | str, list[float]]:
     """Image id, and x, y, w, h and score."""
-    if not isinstance(entry, dict) or 'image_id' not in entry:
+    if not isinstance(entry, dict) or not isinstance(entry.get('image_id'), (int, str)):
         raise ValueError(f'{where} is {entry!r}, expected an object with image_id and bbox')
-    values = [*(entry.get('bbox') or ()), entry.get('score', 1.0)]
-    if len(values) != 5 or not all(isinstance(v, (int, float)) for v in values):
+    box, score = entry.get('bbox'), entry.get('score', 1.0)
+    good = isinstance(box, list) and len(box) == 4 and all(map(is_finite, box))
+    if not good or min(box[2:]) < 0 or not is_finite(score) or not 0 <= score <= 1:
         raise ValueError(
-            f'{where} has bbox={entry.get("bbox")!r}, score={entry.get("score")!r}, expected '
-            '[x, y, width, height] and a number'
+            f'{where} has bbox={box!r}, score={score!r}, expected [x, y, width, height] of finite '
+            'numbers, width and height at least 0, and a score in [0, 1]'
         )
-    return entry['image_id'], values
+    return entry['image_id'], [*box, score]
 
 
 def _images(ann_file: str | Path | None) -> dict[int | str, tuple[str, int, int]]:
@@ -97,8 +99,10 @@ def _images(ann_file: str | Path | None) -> dict[int | str, tuple[str, int, int]
         return images
     for number, image in enumerate(read_coco(str(ann_file)).dataset['images']):
         size = image.get('width'), image.get('height')
-        if not all(isinstance(side, int) and side > 0 for side in size):
-            raise ValueError(f'{ann_file}: images[{number}] has width, height {size}')
+        if not all(is_integer(side) and side > 0 for side in size):
+            raise ValueError(
+                f'{ann_file}: images[{number}] has width, height {size}, expected positive integers'
+            )
         images[image['id']] = (image['file_name'], *size)
     return images
 
@@ -215,11 +219,16 @@ def convert(
 
 def _fractions(item: Detections) -> tuple[np.ndarray, np.ndarray]:
     scores = np.ones(len(item.boxes)) if item.scores is None else np.asarray(item.scores)
-    if not np.isfinite(item.boxes).all():
-        raise ValueError('a box is not finite')
     boxes = np.asarray(item.boxes, np.float64)
+    wrong = ~np.isfinite(boxes).all(1) | (boxes[:, 2:] < boxes[:, :2]).any(1)
+    if wrong.any():
+        raise ValueError(
+            f'box {boxes[wrong][0].tolist()}, expected finite x1 <= x2 and y1 <= y2 in pixels'
+        )
     boxes = clip_boxes(to_fractions(boxes, (item.height, item.width)))
     extent = (boxes[:, 2:] > boxes[:, :2]).all(1)
     if scores.shape != extent.shape:
         raise ValueError(f'{len(boxes)} boxes, but scores {scores.shape}')
+    if (wrong := ~((scores >= 0) & (scores <= 1))).any():
+        raise ValueError(f'score {scores[wrong][0]}, expected a number in [0, 1]')
     return boxes[extent], scores[extent]

@@ -16,9 +16,7 @@ BASELINE = ROOT / 'configs/mcar/baseline_r18_toy.py'
 NUMBERS = itertools.count()
 MIX = dict(augments=[dict(type='mmpretrain.Mixup', alpha=1.0)])
 ITERATIONS = dict(
-    train_cfg=dict(
-        _delete_=True, type='mmengine.IterBasedTrainLoop', max_iters=9, val_interval=4
-    ),
+    train_cfg=dict(_delete_=True, type='mmengine.IterBasedTrainLoop', max_iters=9, val_interval=4),
     param_scheduler__by_epoch=False,
     param_scheduler__convert_to_iter_based=False,
     param_scheduler__total_steps=9,
@@ -106,7 +104,9 @@ def test_best_checkpoint_is_not_lost(toys, tmp_path):
     train(toys, killed, change=stop, **options)
     found = train(toys, killed, 'epoch_1.pth', **options)
     assert differences(expected, state_of(found)) == []
-    names = [{path.name for path in folder.glob('best_*')} for folder in (tmp_path / 'whole', killed)]
+    names = [
+        {path.name for path in folder.glob('best_*')} for folder in (tmp_path / 'whole', killed)
+    ]
     assert names[0] == names[1] != set()
     # Checkpoints that hold their validation don't get another one.
     best = next(path.name for path in killed.glob('best_*'))

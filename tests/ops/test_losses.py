@@ -151,10 +151,12 @@ def test_wrong_options_of_the_asymmetric_loss(options, match):
 
 
 def test_wrong_class_weights():
-    for wrong in ([1, 0, 2], [1, -2, 2], [1, math.inf, 2]):
-        with pytest.raises(ValueError, match=r'loss.pos_weight: expected \(C,\) numbers above 0'):
+    for wrong in ([1, 0, 2], [1, -2, 2], [1, math.inf, 2], [1, 2e6, 1]):
+        with pytest.raises(
+            ValueError, match=r'loss.pos_weight: expected \(C,\) numbers above 0, at most 1e6'
+        ):
             MultiLabelBCELoss(pos_weight=wrong)
-    with pytest.raises(ValueError, match=r'above 0, got \(1, 3\)'):
+    with pytest.raises(ValueError, match=r'at most 1e6, got \(1, 3\)'):
         MultiLabelBCELoss(pos_weight=[[1, 2, 3]])
     with pytest.raises(ValueError, match='loss.pos_weight has 3 values, the logits have 5 classes'):
         MultiLabelBCELoss(pos_weight=[1, 2, 3])(*make()[:2])

@@ -21,6 +21,7 @@ MODELS = [
     dict(type='mmmlc.TIMMFeatureMap', model_name='resnet10t'),
     dict(type='mmmlc.MultiLabelBCELoss', pos_weight=[1, 2, 3, 4]),
     dict(type='mmmlc.AsymmetricLoss'),
+    dict(type='mmmlc.MultiLabelDataPreprocessor', num_classes=4),
 ]
 DATA_SAMPLERS = [dict(type='mmmlc.TotalBatchSampler', sampler=range(8), batch_size=4)]
 METRICS = [

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import json
 import pickle
+import struct
 import time
+import zlib
 
 import cv2
 import numpy as np
@@ -203,7 +205,7 @@ def test_pixel_boxes_come_back_exactly(tmp_path):
 def test_twelve_bytes_a_box(written):
     path, _ = written
     header = int.from_bytes(path.read_bytes()[16:24], 'little')
-    assert path.stat().st_size == 24 + header + 2005 * 12 + 4
+    assert path.stat().st_size == 24 + header + 2005 * 12 + (3 + 1) * 4
 
 
 def test_reading_an_image_is_fast(written):
@@ -263,8 +265,9 @@ def test_names():
         (lambda b: b[:60], 'is cut short: 60 bytes end within the header'),
         (lambda b: b[:-1], 'is cut short: .* bytes, expected'),
         (lambda b: b + b'x', 'has something after its end'),
-        (lambda b: b[:8] + b'\x02' + b[9:], 'has format 2, this mmmlc reads 1'),
+        (lambda b: b[:8] + b'\x03' + b[9:], r'has format 3, this mmmlc reads \(1, 2\)'),
         (lambda b: b[:40] + b'#' + b[41:], 'the header is damaged'),
+        (lambda b: b[:12] + bytes(12) + b[24:], 'the header is damaged, it is no JSON'),
     ],
 )
 def test_damaged_files_are_refused(written, change, reason):
@@ -274,13 +277,95 @@ def test_damaged_files_are_refused(written, change, reason):
         ProposalStore(path)
 
 
-def test_verify_finds_a_changed_bit(written):
-    path, _ = written
-    content = bytearray(path.read_bytes())
-    content[-1000] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match='set.prop: boxes or scores are damaged'):
-        ProposalStore(path).verify()
+def _read_all(path) -> None:
+    store = ProposalStore(path)
+    for name in store.names:
+        store.load(name, 1)
+
+
+def test_every_changed_byte_is_noticed(tmp_path):
+    """Of each kind there is: magic, version, lengths, checksums, header, boxes and scores."""
+    path = tmp_path / 'set.prop'
+    content = {name: _boxes(count, count) for name, count in (('a.jpg', 2), ('b', 0), ('c.jpg', 3))}
+    images = [ImageProposals(name, 64, 48, len(b[1])) for name, b in content.items()]
+    write_store(path, 'train', images, [encode(*b) for b in content.values()], {})
+    good = path.read_bytes()
+    first = len(good) - 16 - 60  # 4 checksums, and 5 boxes of 12 bytes
+    _read_all(path)
+    for position in range(len(good)):
+        changed = bytearray(good)
+        changed[position] ^= 1 << position % 8
+        path.write_bytes(changed)
+        with pytest.raises(ValueError, match='set.prop') as caught:
+            _read_all(path)
+        if first <= position < first + 60:
+            assert ('a.jpg' if position < first + 24 else 'c.jpg') in str(caught.value)
+            with pytest.raises(ValueError, match='jpg.*damaged'):
+                ProposalStore(path).verify()
+            with pytest.raises(ValueError, match='jpg.*damaged'):
+                _ = [ProposalStore(path).block(name) for name in content]
+
+
+def test_other_images_of_a_damaged_file_are_read(written):
+    path, content = written
+    changed = bytearray(path.read_bytes())
+    changed[-1000] ^= 1  # of the last image
+    path.write_bytes(changed)
+    store = ProposalStore(path)
+    assert len(store['a/1.jpg'][1]) == 5
+    for read in (store.load, pickle.loads(pickle.dumps(store)).load, store.block):
+        with pytest.raises(
+            ValueError, match="set.prop: the boxes or scores of the image 'ü 3.jpg'"
+        ):
+            read('ü 3.jpg')
+
+
+def _write_format_1(path, content) -> None:
+    """As version 0.2 wrote it: no checksum of an image, one of all boxes and scores."""
+    blocks = [encode(*b) for b in content.values()]
+    header = dict(folder='train', parameters={}, broken={}, names=[*content])
+    header |= dict(sizes=[[640, 480]] * len(content), counts=[len(b[1]) for b in content.values()])
+    text, data = json.dumps(header).encode(), b''.join(blocks)
+    prefix = struct.pack('<8sIIQ', b'mmmlcprp', 1, zlib.crc32(text), len(text))
+    path.write_bytes(prefix + text + data + struct.pack('<I', zlib.crc32(data)))
+
+
+def test_format_1_is_still_read(tmp_path):
+    path, content = tmp_path / 'old.prop', {'1.jpg': _boxes(5), '2.jpg': _boxes(4, 1)}
+    _write_format_1(path, content)
+    store = ProposalStore(path)
+    for opened in (store, pickle.loads(pickle.dumps(store))):
+        np.testing.assert_allclose(sorted(opened['2.jpg'][1]), sorted(content['2.jpg'][1]))
+    store.verify()
+    good = path.read_bytes()
+    for position in range(len(good)):
+        changed = bytearray(good)
+        changed[position] ^= 1
+        path.write_bytes(changed)
+        with pytest.raises(ValueError, match='old.prop'):
+            ProposalStore(path)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (dict(names=None), 'the header has no names, expected a list'),
+        (dict(counts=[1]), '3 names, 3 sizes and 1 numbers of boxes'),
+        (dict(sizes=[[8, 8], [8, 0], [8, 8]]), r"image 'b' has width, height \[8, 0\]"),
+        (dict(sizes=[[8, 8], [8, 8], [8, 1e3]]), "image 'c' has width, height"),
+        (dict(counts=[0, -1, 1]), "image 'b' has -1 boxes"),
+        (dict(names=['a', 'b', 'a']), "image 'a' occurs twice"),
+    ],
+)
+def test_headers_are_checked(tmp_path, change, message):
+    """Also those whose checksum is right: somebody else's program may write them."""
+    path = tmp_path / 's'
+    header = dict(folder='x', parameters={}, broken={}, names=['a', 'b', 'c'])
+    header |= dict(sizes=[[8, 8]] * 3, counts=[0] * 3) | change
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack('<8sIIQ', b'mmmlcprp', 2, zlib.crc32(text), len(text)) + text)
+    with pytest.raises(ValueError, match=message):
+        ProposalStore(path)
 
 
 def test_missing_file(tmp_path):
@@ -295,6 +380,8 @@ def test_missing_file(tmp_path):
         ([[0.5, 0, 0.4, 1]], [1], 'x1 <= x2'),
         ([[0, 0, np.nan, 1]], [1], 'x1 <= x2'),
         ([[0, 0, 1, 1]], [np.inf], 'score inf'),
+        ([[0, 0, 1, 1]], [np.nan], 'score nan'),
+        ([[0, 0, 1, 1]], [1e39], r'score 1e\+39, expected a finite number'),  # not in float32
         ([[0, 0, 1, 1]], [1, 2], r'expected \(n, 4\) and \(n,\)'),
     ],
 )
@@ -307,6 +394,9 @@ def test_wrong_images(tmp_path):
     image = ImageProposals('a', 8, 8, 1)
     with pytest.raises(ValueError, match="image 'a' occurs twice"):
         write_store(tmp_path / 's', 'x', [image, image], [b'', b''], {})
+    for side in (0, -3, np.nan, 8.0, True):
+        with pytest.raises(ValueError, match=f"image 'a' has width, height .*{side}"):
+            write_store(tmp_path / 's', 'x', [image._replace(height=side)], [b'0' * 12], {})
     with pytest.raises(ValueError, match='has 0 bytes'):
         write_store(tmp_path / 's', 'x', [image], [b''], {})
     assert list(tmp_path.iterdir()) == []  # not even a part of the file
@@ -354,6 +444,16 @@ def test_coco_json(tmp_path, ann_file):
         ('[{"image_id": 5, "bbox": [0, 0, 1, 1]}]', 'detection 0 has image_id=5, which is not in'),
         ('[{"image_id": 7, "bbox": [0, 0, 1]}]', r'detection 0 has bbox=\[0, 0, 1\]'),
         ('[{"image_id": 7, "bbox": [0, 0, 1, 1], "score": "x"}]', "score='x'"),
+        ('[{"image_id": 7, "bbox": [0, NaN, 1, 1]}]', r'bbox=\[0, nan, 1, 1\].*finite'),
+        ('[{"image_id": 7, "bbox": [0, 0, Infinity, 1]}]', 'bbox=.*inf'),
+        ('[{"image_id": 7, "bbox": [0, 0, -1, 1]}]', 'bbox=.*-1, 1.*at least 0'),
+        ('[{"image_id": 7, "bbox": [0, 0, true, 1]}]', 'bbox=.*True'),
+        ('[{"image_id": 7, "bbox": [0, 0, 1' + 400 * '0' + ', 1]}]', 'bbox=.*000.*finite'),
+        ('[{"image_id": 7, "bbox": {"x": 1}}]', "bbox={'x': 1}"),
+        ('[{"image_id": 7, "bbox": [0, 0, 1, 1], "score": NaN}]', r'score=nan.*in \[0, 1\]'),
+        ('[{"image_id": 7, "bbox": [0, 0, 1, 1], "score": 1.5}]', 'score=1.5'),
+        ('[{"image_id": 7, "bbox": [0, 0, 1, 1], "score": -0.1}]', 'score=-0.1'),
+        ('[{"image_id": [7], "bbox": [0, 0, 1, 1]}]', 'detection 0 is .*image_id'),
         ('[3]', 'detection 0 is 3'),
         ('{"images": []}', 'expected a list of detections, got dict'),
         ('[{"image_id"', 'is not JSON, or cut short'),
@@ -408,6 +508,21 @@ def test_mmdet_arrays_in_the_order_of_the_annotations(tmp_path, ann_file):
     assert len(store['sub/b.jpg'][1]) == 0 and store['c.jpg'][1].tolist() == [1]
     with pytest.raises(ValueError, match='arrays of 3 images without names, .*None has 0 images'):
         list(from_mmdet(path, tmp_path / 'images'))
+
+
+@pytest.mark.parametrize(
+    ('row', 'message'),
+    [
+        ([0, 0, np.nan, 9, 0.5], r'box \[0.0, 0.0, nan, 9.0\], expected finite'),
+        ([5, 0, 4, 9, 0.5], r'box \[5.0, 0.0, 4.0, 9.0\], expected .*x1 <= x2'),
+        ([0, 0, 9, 9, 1.25], r'score 1.25, expected a number in \[0, 1\]'),
+        ([0, 0, 9, 9, np.nan], 'score nan'),
+    ],
+)
+def test_wrong_numbers_of_mmdet(tmp_path, ann_file, row, message):
+    path = _dump(tmp_path / 'r.pkl', [np.zeros((0, 5)), np.array([row]), np.zeros((0, 5))])
+    with pytest.raises(ValueError, match=f"source: image 'sub/b.jpg': {message}"):
+        _converted(from_mmdet(path, tmp_path / 'images', ann_file), tmp_path)
 
 
 def test_mmdet_proposals_need_trust(tmp_path, ann_file):

@@ -15,9 +15,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmmlc.ops.boxes import image_size
-from mmmlc.ops.precision import full
+from mmmlc.ops.precision import bounded, full
 
 from .weak_detection import pool_regions
+
+# Squares of larger ones, summed over a map, do not fit into float32; means of squares, which are
+# squared once more, of less large ones.
+LARGEST, LARGEST_TWICE = 1e15, 1e8
 
 
 def resize_images(images: Tensor, size: int | tuple[int, int] | None) -> Tensor:
@@ -50,8 +54,10 @@ def roi_feature_loss(
         >>> roi_feature_loss(student, teacher, whole, torch.tensor([[0.5]]), 1)  # 2 * 0.5**2 / 2
         tensor(0.2500)
     """
-    pooled = (pool_regions(maps, boxes, (1, 1), size) for maps in (student, teacher))
-    distances = (next(pooled) - next(pooled)).square().sum((-3, -2, -1))
+    ours, theirs = (
+        bounded(pool_regions(maps, boxes, (1, 1), size), LARGEST) for maps in (student, teacher)
+    )
+    distances = (ours - theirs).square().sum((-3, -2, -1))
     if weights is not None:
         distances = distances * full(weights).square()
     return distances.mean() / 2
@@ -71,7 +77,7 @@ def prediction_loss(student: Tensor, teacher: Tensor, kind: str = 'squared') -> 
         >>> prediction_loss(torch.zeros(2, 3), torch.ones(2, 3))  # 3 * 0.5**2 / 2
         tensor(0.3750)
     """
-    student, teacher = full(student), full(teacher)
+    student, teacher = bounded(full(student), 2 * LARGEST), full(teacher)
     if kind == 'squared':
         return (teacher - student.sigmoid()).square().sum(-1).mean() / 2
     loss = F.binary_cross_entropy_with_logits(student, teacher, reduction='none')
@@ -85,8 +91,8 @@ def hint_loss(student: Tensor, teacher: Tensor) -> Tensor:
         student: Map (B, D, h, w), already with the channels of the teacher's.
         teacher: Map (B, D, h', w'); averaged over cells to (h, w).
     """
-    teacher = F.adaptive_avg_pool2d(full(teacher), image_size(student))
-    return (teacher - full(student)).square().sum(1).mean() / 2
+    teacher = F.adaptive_avg_pool2d(bounded(full(teacher), LARGEST), image_size(student))
+    return (teacher - bounded(full(student), LARGEST)).square().sum(1).mean() / 2
 
 
 def attention_map(maps: Tensor, size: tuple[int, int] | None = None) -> Tensor:
@@ -95,7 +101,10 @@ def attention_map(maps: Tensor, size: tuple[int, int] | None = None) -> Tensor:
     Args:
         size: Cells (h, w) to average it over; None keeps those of the map.
     """
-    attention = full(maps).square().mean(1)
+    maps = full(maps)
+    # Its length is 1 whatever the scale: only maps whose squares are too large are scaled.
+    largest = maps.detach().abs().amax((1, 2, 3), keepdim=True)
+    attention = (maps / (largest / LARGEST_TWICE).clamp(min=1)).square().mean(1)
     if size is not None:
         attention = F.adaptive_avg_pool2d(attention, size)
     return F.normalize(attention.flatten(1), dim=1)

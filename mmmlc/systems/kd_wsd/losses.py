@@ -16,11 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from mmmlc.ops.checks import check_choice
+from mmmlc.ops.precision import bounded, full
 
 from .distillation import attention_loss, hint_loss, prediction_loss, roi_feature_loss
 from .weak_detection import image_scores, region_scores
 
 KINDS = ('squared', 'cross_entropy')
+# Of temperatures: logits divided by less are not finite.
+LEAST, MOST = 1e-6, 1e6
 Given = TypeVar('Given')
 
 
@@ -176,7 +179,8 @@ class RoIFeatureLoss(nn.Module):
 class ClassAwareLoss(nn.Module):
     """Class-aware distillation of predictions, ``L_p'`` (KD-WSD, Eq. 5-9).
 
-    Temperatures are the exponentials of the parameters, hence always positive. Give those no weight
+    Temperatures are the exponentials of the parameters, hence always positive, and from 1e-6 to 1e6
+    whatever they learn. Give those no weight
     decay (``custom_keys={'temperature': dict(decay_mult=0)}``), which would pull them towards 1.
 
     Args:
@@ -224,10 +228,11 @@ class ClassAwareLoss(nn.Module):
 
     def temperatures(self) -> tuple[Tensor, Tensor, Tensor]:
         """t^c (C,), t^d (R,) and t (C,)."""
+        limit = math.log(MOST)
         return (
-            self.log_class_temperature.exp(),
-            self.log_detection_temperature.exp(),
-            self.log_student_temperature.exp(),
+            bounded(self.log_class_temperature, limit).exp(),
+            bounded(self.log_detection_temperature, limit).exp(),
+            bounded(self.log_student_temperature, limit).exp(),
         )
 
     def forward(self, student: StudentOutput, teacher: TeacherOutput) -> Tensor:
@@ -241,7 +246,7 @@ class ClassAwareLoss(nn.Module):
                 f'has num_proposals={len(t_detection)} and num_classes={len(t_class)}'
             )
         scores = image_scores(region_scores(*logits, t_class, t_detection))
-        ours = given(student.logits, 'student.logits').float() / t_student
+        ours = full(given(student.logits, 'student.logits')) / t_student
         return self.weight * prediction_loss(ours, scores, self.kind)
 
 
@@ -279,17 +284,19 @@ class PlainDistillationLoss(nn.Module):
     def forward(self, student: StudentOutput, teacher: TeacherOutput) -> Tensor:
         """Scalar; see :func:`prediction_loss`."""
         *logits, valid = teacher.detections()
-        classes, detections = (x.float() / self.teacher_temperature for x in logits)
+        classes, detections = (full(x) / self.teacher_temperature for x in logits)
         scores = image_scores(region_scores(classes, detections, valid))
-        ours = given(student.logits, 'student.logits').float() / self.student_temperature
+        ours = full(given(student.logits, 'student.logits')) / self.student_temperature
         return self.weight * prediction_loss(ours, scores, self.kind)
 
 
 def check_temperatures(teacher: float, student: float) -> None:
-    """Raise ValueError unless both are positive."""
+    """Raise ValueError unless both are numbers from 1e-6 to 1e6."""
     for name, value in (('teacher', teacher), ('student', student)):
-        if not value > 0:
-            raise ValueError(f'{name}_temperature is {value}, expected a number above 0')
+        if not LEAST <= value <= MOST:
+            raise ValueError(
+                f'{name}_temperature is {value}, expected a number above 0, from {LEAST} to {MOST}'
+            )
 
 
 class FitNetsLoss(nn.Module):

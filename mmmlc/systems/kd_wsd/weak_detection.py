@@ -14,7 +14,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mmmlc.ops.precision import full
+from mmmlc.ops.precision import bounded, full
+
+# Squares of larger ones, summed over channels, do not fit into float32.
+LARGEST = 1e15
 
 
 def pool_regions(
@@ -61,8 +64,8 @@ def region_scores(
         detection_logits: (B, R, C), M^d.
         valid: (B, R) bool; the others take no part in the softmax over proposals and score 0. None:
             all are valid, as in the paper, which repeats proposals where an image has too few.
-        class_temperature: (C,) positive, t^c of Eq. 7; 1 if None.
-        detection_temperature: (R,) positive, t^d of Eq. 7; 1 if None.
+        class_temperature: (C,) from 1e-6 on, t^c of Eq. 7; 1 if None.
+        detection_temperature: (R,) from 1e-6 on, t^d of Eq. 7; 1 if None.
 
     Returns:
         (B, R, C), at least float32. Its sum over R is in [0, 1].
@@ -71,7 +74,8 @@ def region_scores(
         >>> region_scores(torch.zeros(1, 2, 4), torch.zeros(1, 2, 4))[0, :, 0]  # 1 / 4 * 1 / 2
         tensor([0.1250, 0.1250])
     """
-    class_logits, detection_logits = full(class_logits), full(detection_logits)
+    class_logits = bounded(full(class_logits), LARGEST)
+    detection_logits = bounded(full(detection_logits), LARGEST)
     if class_temperature is not None:
         class_logits = class_logits / class_temperature
     if detection_temperature is not None:
@@ -148,9 +152,9 @@ def spatial_regulariser(
 
     images, classes = targets.nonzero().unbind(1)
     best = scores.detach()[images, :, classes].topk(min(top, scores.shape[1]))  # (P, top)
-    chosen = vectors[images[:, None], best.indices]  # (P, top, D)
+    chosen = bounded(full(vectors[images[:, None], best.indices]), LARGEST)  # (P, top, D)
     chosen_boxes = full(boxes[images[:, None], best.indices])
     overlap = torch.vmap(box_iou)(chosen_boxes[:, :1], chosen_boxes)[:, 0]
     weights = best.values.square() * (overlap > iou)
-    distances = (full(chosen) - full(chosen[:, :1])).square().sum(-1)
+    distances = (chosen - chosen[:, :1]).square().sum(-1)
     return 0.5 * (weights * distances).sum() / len(scores)

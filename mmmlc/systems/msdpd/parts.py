@@ -13,6 +13,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mmmlc.ops.precision import bounded, full
+
+# Products of larger ones, summed over channels, do not fit into float32.
+LARGEST = 1e15
+
 
 class Ranking(NamedTuple):
     """What is known of Q clusters."""
@@ -37,8 +42,10 @@ def part_probabilities(
     Returns:
         O (B, K, M), float32 also under AMP; sums to 1 over the detectors.
     """
-    logits = torch.matmul(weight, features) + bias[:, None]
-    logits = logits.float() if logits.dtype != torch.float64 else logits
+    # In half precision the logits of sharp detectors overflow, and the softmax of infinity is NaN.
+    with torch.autocast(features.device.type, enabled=False):
+        weight, features, bias = (bounded(full(x), LARGEST) for x in (weight, features, bias))
+        logits = torch.matmul(weight, features) + bias[:, None]
     if used is not None:
         logits = logits.masked_fill(~used[:, None], -torch.inf)
     return logits.softmax(1)
@@ -148,7 +155,7 @@ def part_loss(parts: Tensor, count: int, used: Tensor | None = None) -> Tensor:
     images, locations = confident_locations(parts.detach(), count)
     detectors = torch.arange(parts.shape[1], device=parts.device)[:, None]
     # The smallest normal float32: log of 0 would have no finite gradient.
-    losses = -parts[images, detectors, locations].clamp(min=1e-38).log().mean(1)
+    losses = -full(parts[images, detectors, locations]).clamp(min=1e-38).log().mean(1)
     if used is None:
         return losses.mean()
     return torch.where(used, losses, 0).sum() / used.sum()

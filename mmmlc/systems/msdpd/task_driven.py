@@ -21,6 +21,8 @@ from .conjugate_gradients import factorise, solve_ridge
 SOLVERS = ('auto', 'cholesky', 'conjugate_gradients')
 # Below this many detectors or locations a factorisation costs less than the iterations' overhead.
 SMALLEST_ITERATED = 128
+# Below the first the rounding of float32 is larger than the ridge, below the second that of float64.
+SINGLE_RIDGE, LEAST_RIDGE = 1e-3, 1e-12
 
 
 def task_driven_pool(
@@ -33,8 +35,9 @@ def task_driven_pool(
 
     Args:
         parts: (B, K, M) part probabilities O in [0, 1].
-        ridge: r relative to M, positive. Towards 0 the result is all ones where M >= K, towards
-            infinity it is average pooling in direction.
+        ridge: r relative to M, from 1e-12 to 1e12. Towards 0 the result is all ones where M >= K,
+            towards infinity it is average pooling in direction. Below 1e-3 it is computed in
+            float64.
         solver: ``'cholesky'`` factorises the smaller of the K x K and M x M systems.
             ``'conjugate_gradients'`` (:func:`solve_ridge`) does not form it. ``'auto'`` takes these
             on a CPU, but for small systems, and Cholesky on a GPU, which they would make wait.
@@ -45,8 +48,9 @@ def task_driven_pool(
         phi (B, K), float32 (float64 for such parts), also under AMP.
 
     Raises:
-        ValueError: for a ridge or tolerance that is not positive, another solver, or parts of
-            another number of dimensions.
+        ValueError: for a ridge out of its range, a tolerance that is not positive, another solver,
+            parts of another number of dimensions, or float16 parts with a ridge below 1e-3, whose
+            gradients exceed what float16 can hold.
 
     Examples:
         >>> task_driven_pool(torch.tensor([[[1.0, 1.0], [0.0, 0.0]]]), ridge=1.0)
@@ -58,12 +62,15 @@ def task_driven_pool(
         raise ValueError(f'tolerance is {tolerance}, expected a positive number')
     with torch.autocast(parts.device.type, enabled=False):
         parts = _at_least_float32(parts)
+        kind = parts.dtype
+        if ridge < SINGLE_RIDGE:
+            parts = parts.double()
         strength = ridge * parts.shape[2]
         if solver == 'cholesky' or solver == 'auto' and not _gains_from_iterations(parts):
-            return _Factorised.apply(parts, strength)
+            return _Factorised.apply(parts, strength).to(kind)
         if tolerance is None:
-            tolerance = 100 * torch.finfo(parts.dtype).eps ** 2
-        return _Iterated.apply(parts, strength, tolerance)
+            tolerance = 100 * torch.finfo(kind).eps ** 2
+        return _Iterated.apply(parts, strength, tolerance).to(kind)
 
 
 def _gains_from_iterations(parts: Tensor) -> bool:
@@ -151,6 +158,9 @@ def iterate_task_driven(
     Returns:
         phi (B, K), float32 or float64. It carries no gradient to ``parts``: the paper keeps the
         detectors fixed while it updates phi.
+
+    Raises:
+        ValueError: for a ridge out of its range, and where the iteration diverges.
     """
     check_parts(parts, ridge, zero_allowed=True)
     with torch.no_grad(), torch.autocast(parts.device.type, enabled=False):
@@ -162,6 +172,12 @@ def iterate_task_driven(
         for _ in range(steps):
             gradient = (phi @ parts - 1) @ parts.mT + strength * phi
             phi = phi - 2 * learning_rate * gradient
+        if not phi.isfinite().all():
+            raise ValueError(
+                f'the iteration of the pooling diverges with learning_rate={learning_rate}, steps='
+                f'{steps} and ridge={ridge} for {parts.shape[2]} locations: take a smaller '
+                'learning_rate (model.head.solver)'
+            )
         return phi[:, 0]
 
 
@@ -187,10 +203,15 @@ def check_parts(parts: Tensor, ridge: float, zero_allowed: bool = False) -> None
     """Raise ValueError for parts that are not (B, K, M), or a ridge out of its range."""
     if parts.ndim != 3:
         raise ValueError(f'parts have the shape {tuple(parts.shape)}, expected (B, K, M)')
-    if not (ridge > 0 or zero_allowed and ridge == 0):
+    if not (LEAST_RIDGE <= ridge <= 1 / LEAST_RIDGE or zero_allowed and ridge == 0):
         raise ValueError(
-            f'ridge is {ridge}, expected a positive number: without it the pooled feature is all '
-            'ones for every image'
+            f'ridge is {ridge}, expected a positive number from {LEAST_RIDGE} to '
+            f'{1 / LEAST_RIDGE}: without it the pooled feature is all ones for every image'
+        )
+    if parts.dtype == torch.float16 and ridge < SINGLE_RIDGE and not zero_allowed:
+        raise ValueError(
+            f'ridge is {ridge} and the parts are float16, expected at least {SINGLE_RIDGE} or parts '
+            'in float32 or bfloat16: gradients exceed what float16 can hold'
         )
 
 

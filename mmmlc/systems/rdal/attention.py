@@ -17,7 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmmlc.ops.precision import full
+from mmmlc.ops.precision import bounded, full
+
+# Of coordinates, where the image ends at 1, and of the cell's memory: squares are finite in float32.
+FARTHEST = 1e15
 
 
 def parameter_matrices(parameters: Tensor) -> Tensor:
@@ -50,7 +53,8 @@ def sample_regions(maps: Tensor, matrices: Tensor, size: tuple[int, int]) -> Ten
         (B, F, *size) of the maps' type.
     """
     with torch.autocast(maps.device.type, enabled=False):
-        grid = F.affine_grid(full(matrices), [len(maps), maps.shape[1], *size], align_corners=False)
+        matrices = bounded(full(matrices), FARTHEST)
+        grid = F.affine_grid(matrices, [len(maps), maps.shape[1], *size], align_corners=False)
         sampled = F.grid_sample(full(maps), grid.to(full(maps).dtype), align_corners=False)
     return sampled.to(maps.dtype)
 
@@ -83,7 +87,7 @@ def memory_step(gates: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         Hidden state h and memory c, (B, D) each, at least float32.
     """
     i, g, o, m = full(gates).chunk(4, dim=-1)
-    memory = g.sigmoid() * memory + i.sigmoid() * m.tanh()
+    memory = g.sigmoid() * bounded(full(memory), FARTHEST) + i.sigmoid() * m.tanh()
     return o.sigmoid() * memory, memory
 
 
@@ -114,7 +118,7 @@ def anchor_constraint(matrices: Tensor) -> Tensor:
     Returns:
         (B,); 0 for K = 1.
     """
-    centres = full(matrices)[:, 1:, :, 2]
+    centres = bounded(full(matrices), FARTHEST)[:, 1:, :, 2]
     # Not new_tensor: torch 2.4 has none under vmap.
     anchors = torch.tensor(
         region_anchors(matrices.shape[1]), dtype=centres.dtype, device=centres.device
@@ -132,7 +136,7 @@ def scale_constraint(matrices: Tensor, alpha: float = 0.5) -> Tensor:
     Returns:
         (B,).
     """
-    scales = full(matrices).diagonal(dim1=-2, dim2=-1)
+    scales = bounded(full(matrices), FARTHEST).diagonal(dim1=-2, dim2=-1)
     return (scales.abs() - alpha).clamp(min=0).square().sum((1, 2))
 
 
@@ -146,7 +150,7 @@ def positive_constraint(matrices: Tensor, beta: float = 0.1) -> Tensor:
     Returns:
         (B,).
     """
-    scales = full(matrices).diagonal(dim1=-2, dim2=-1)
+    scales = bounded(full(matrices), FARTHEST).diagonal(dim1=-2, dim2=-1)
     return (beta - scales).clamp(min=0).sum((1, 2))
 
 
