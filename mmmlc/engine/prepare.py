@@ -77,7 +77,8 @@ def prepare(cfg: Config, options: RunOptions | None = None) -> None:
     check_config(cfg)
     # The start: it is what the rest is about.
     _choose_start(cfg, options)
-    save_whole(cfg)
+    if not options.test:
+        save_whole(cfg)
     if options.seed is not None:
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=options.seed)
     if not options.validate:

@@ -7,6 +7,7 @@ or mixed up is refused here; what simply holds from now on is named.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from itertools import zip_longest
 
@@ -60,9 +61,16 @@ class TakeoverHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Make up for the steps that schedules have missed."""
-        for scheduler, missed in zip(schedulers(runner), self._missed, strict=bool(self._missed)):
-            for _ in range(missed):
-                scheduler.step()
+        steps = [
+            scheduler.step
+            for scheduler, missed in zip(schedulers(runner), self._missed, strict=False)
+            for _ in range(missed)
+        ]
+        with warnings.catch_warnings():
+            # The optimiser's step, which is expected to come first, was before the checkpoint.
+            warnings.simplefilter('ignore', UserWarning)
+            for step in steps:
+                step()
         self._missed = []
 
 
@@ -71,7 +79,10 @@ def refusals(runner: Runner, checkpoint: dict) -> Iterator[str]:
     meta = checkpoint['meta']
     other_classes = [*_classes(runner, meta)]
     yield from other_classes or _weights(runner, checkpoint)
-    yield from optimizer_refusals(runner, checkpoint, _configs(runner, checkpoint))
+    if isinstance(
+        runner, Runner
+    ):  # the strategies of a FlexibleRunner keep states in their own ways
+        yield from optimizer_refusals(runner, checkpoint, _configs(runner, checkpoint))
     yield from schedule_refusals(runner, checkpoint)
     yield from _update(runner, meta)
     yield from _loop(runner, meta)

@@ -418,3 +418,17 @@ def test_a_plain_schedule_goes_on_in_a_longer_training(trained, tmp_path):
     whole.work_dir = str(tmp_path / 'whole')
     assert longer.optim_wrapper.get_lr() == train(whole).optim_wrapper.get_lr()
     assert longer.optim_wrapper.get_lr()['lr'] == pytest.approx([0.01 / 8])
+
+
+def test_flexible_runner(tmp_path):
+    """Which counts an epoch too many when a best checkpoint is saved."""
+    for epochs in (1, 3):
+        cfg = tiny_config(tmp_path, epochs=epochs)
+        cfg.runner_type = 'FlexibleRunner'
+        cfg.strategy = dict(type='SingleDeviceStrategy')
+        cfg.default_hooks.checkpoint.save_best = 'mAP'
+        runner = train(cfg, 'auto')
+        assert (runner.epoch, runner.iter) == (epochs, epochs)
+    cfg.train_dataloader.batch_size = 1
+    with pytest.raises(ValueError, match='1 images per update, 2 in the training'):
+        train(cfg, 'auto')

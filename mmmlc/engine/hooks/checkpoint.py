@@ -52,6 +52,7 @@ class CheckpointHook(PlainCheckpointHook):
         """Find the folder, and clear what a killed run has left in it."""
         super().before_train(runner)
         self._needed: int | None = None
+        self._meta: dict[str, int] = {}
         self.keep_ckpt_ids: deque[int]  # made there if max_keep_ckpts is given
         # What a killed run did not get to remove; it goes with the next best checkpoint.
         self._superseded = self._best_files() if self.save_best else []
@@ -79,6 +80,8 @@ class CheckpointHook(PlainCheckpointHook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Look at what will be saved, after all other hooks."""
+        # mmengine's FlexibleRunner counts one epoch too many when it saves after a validation.
+        checkpoint['meta'].update(self._meta)
         checkpoint['meta']['mmmlc'] = training_record(runner)
         self._needed = size_of(checkpoint)
         weights = {k: checkpoint[k] for k in ('state_dict', 'ema_state_dict') if k in checkpoint}
@@ -213,6 +216,7 @@ class CheckpointHook(PlainCheckpointHook):
         part = part_name(name) if self._is_local else name
         args = (self.out_dir, part, self.file_client_args)
         options['backend_args'] = self.backend_args
+        self._meta = dict(options['meta'])
         self._together(runner, name, lambda: runner.save_checkpoint(*args, **options))
         if self._is_local:
             folder = Path(self.out_dir)
