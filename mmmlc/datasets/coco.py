@@ -105,11 +105,12 @@ class CocoMultiLabel(MultiLabelMixin, BaseDataset):
             raise ValueError(f'class_order={self.class_order!r} and classes=... exclude each other')
         if missing := sorted(set(classes) - set(known)):
             raise ValueError(
-                f'{self.ann_file} has no category {listed(missing)}, asked for in classes'
+                f'{self.ann_file} has no category {listed(missing, quoted=True)}, '
+                'asked for in classes'
             )
         for what, values in ((f'{self.ann_file}: categories', known), ('classes', classes)):
             if twice := [name for name, n in Counter(values).items() if n > 1]:
-                raise ValueError(f'{what} hold {listed(twice)} more than once')
+                raise ValueError(f'{what} hold {listed(twice, quoted=True)} more than once')
         self._metainfo['classes'] = tuple(classes)
         index = {name: label for label, name in enumerate(classes)}
         return {i: index.get(name, -1) for i, name in names.items()}

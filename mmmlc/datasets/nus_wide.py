@@ -108,7 +108,9 @@ class NUSWIDE(MultiLabelMixin, BaseDataset):
         if len(set(chosen)) < len(chosen):
             raise ValueError(f'classes={chosen} hold a name more than once')
         if unknown := sorted(set(chosen) - set(known)):
-            raise ValueError(f'{path} has no concept {listed(unknown)}, asked for in classes')
+            raise ValueError(
+                f'{path} has no concept {listed(unknown, quoted=True)}, asked for in classes'
+            )
         self._metainfo['classes'] = tuple(chosen)
         return chosen
 

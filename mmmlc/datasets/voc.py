@@ -130,7 +130,7 @@ class VOC(MultiLabelMixin, _VOC):
         """Return the label of each class name that may occur, -1 if it is left out."""
         classes = list(self.CLASSES)
         if len(set(classes)) < len(classes):
-            raise ValueError(f'classes={listed(classes)} hold a name more than once')
+            raise ValueError(f'classes={listed(classes, quoted=True)} hold a name more than once')
         voc = self.METAINFO['classes']
         left_out = dict.fromkeys(voc, -1) if set(classes) <= set(voc) else {}
         return left_out | {name: label for label, name in enumerate(classes)}
@@ -192,7 +192,8 @@ def _label(obj: ET.Element, vocabulary: dict[str, int], where: str) -> int:
     name = (obj.findtext('name') or '').strip()
     if name not in vocabulary:
         raise ValueError(
-            f'{where} has the unknown class {name!r}, expected one of {listed([*vocabulary])}'
+            f'{where} has the unknown class {name!r}, expected one of '
+            f'{listed([*vocabulary], quoted=True)}'
         )
     return vocabulary[name]
 
