@@ -112,7 +112,9 @@ class NUSWIDE(MultiLabelMixin, BaseDataset):
                 raise ValueError(f'{path}: line {line} is {concept!r}, which is no concept')
         chosen = checked_classes(self._metainfo.get('classes') or known)
         if unknown := sorted(set(chosen) - set(known)):
-            raise ValueError(f'{path} has no concept {listed(unknown)}, asked for in classes')
+            raise ValueError(
+                f'{path} has no concept {listed(unknown, quoted=True)}, asked for in classes'
+            )
         self._metainfo['classes'] = tuple(chosen)
         return chosen
 

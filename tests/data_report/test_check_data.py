@@ -141,7 +141,7 @@ def test_pairs_are_those_of_a_counter(labels, chunk):
     assert counts.positive.sum() == sum(map(len, rows))
 
 
-def vocabulary_report(tmp_path: Path, num_classes: int, num_images: int):
+def vocabulary_report(num_classes: int, num_images: int):
     """Made-up labels of a Zipf distribution, without images."""
     rng = np.random.default_rng(0)
     names = tuple(f'class {i}' for i in range(num_classes))
@@ -155,7 +155,7 @@ def vocabulary_report(tmp_path: Path, num_classes: int, num_images: int):
 
 
 def test_large_vocabularies_are_written_as_pairs(tmp_path):
-    report = vocabulary_report(tmp_path, 9605, 2000)
+    report = vocabulary_report(9605, 2000)
     split = report.splits[0]
     write_report(report, tmp_path, sheet=0)
     with open(tmp_path / 'cooccurrence_train.csv', newline='') as file:
@@ -176,7 +176,7 @@ def test_large_vocabularies_are_written_as_pairs(tmp_path):
 
 def test_matrix_up_to_300_classes(tmp_path):
     for num, first in ((300, ['class', *(f'class {i}' for i in range(300))]), (301, None)):
-        write_report(vocabulary_report(tmp_path, num, 50), tmp_path, sheet=0)
+        write_report(vocabulary_report(num, 50), tmp_path, sheet=0)
         with open(tmp_path / 'cooccurrence_train.csv', newline='') as file:
             header = next(csv.reader(file))
         assert header == (first or ['class', 'other class', 'images'])
@@ -187,7 +187,7 @@ def test_plots_of_many_classes_say_what_they_leave_out(tmp_path, monkeypatch):
     monkeypatch.setattr(
         'matplotlib.axes.Axes.set_title', lambda self, text, **_: titles.append(text)
     )
-    report = vocabulary_report(tmp_path, 1000, 5000)
+    report = vocabulary_report(1000, 5000)
     write_report(report, tmp_path, sheet=0)
     occurring = int((report.counts['train'].positive > 0).sum())
     assert titles == [
