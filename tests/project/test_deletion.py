@@ -13,8 +13,14 @@ from helpers.places import system_names
 from helpers.tree_copies import copy_tree, run_in
 
 # The quick tests: of what systems are made of, of the systems, and of the tree as a whole.
-TESTS = ['ops', 'models', 'systems', 'project']
-TESTS.append('engine/test_checkpoints.py::test_every_tool_that_loads_is_tested')
+TESTS = [
+    'ops',
+    'models',
+    'systems',
+    'project/test_layers.py',
+    'project/test_reuse.py',
+    'engine/test_checkpoints.py::test_every_tool_that_loads_is_tested',
+]
 QUICK = ('-m', 'pytest', '-q', '-p', 'no:cacheprovider', '-m', 'not slow')
 
 pytestmark = pytest.mark.slow
@@ -52,6 +58,7 @@ def check_without(name: str, tree: Path) -> None:
     output = run_in(tree, '-W', 'ignore', 'tests/project/check_tree.py')
     modules, configs = map(int, re.findall(r'(\d+) modules, (\d+) configs', output)[0])
     assert modules > 80 and configs > 40
+    run_in(tree, 'tools/ledger.py')  # tables and lists of what is left
     output = run_in(tree, *QUICK, *(f'tests/{test}' for test in TESTS))
     (passed,) = re.findall(r'(\d+) passed', output)
     assert int(passed) > 500 and f'systems/{name}' not in output

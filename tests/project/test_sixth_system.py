@@ -56,6 +56,13 @@ def test_everything_of_its_kind_is_tested(tree):
         assert any(test in line and 'PASSED' in line for line in output.splitlines()), test
 
 
+def test_its_numbers_are_read(tree):
+    """The list of metafiles is the one existing file that names it, and is written by a tool."""
+    run_in(tree, 'tools/ledger.py')
+    run_in(tree, 'tools/ledger.py', '--check')
+    assert f'  - configs/{NAME}/metafile.yml\n' in (tree / 'model-index.yml').read_text()
+
+
 def test_it_trains(tree, tmp_path):
     cfg = Config.fromfile(tree / CONFIG)
     for loader in (cfg.train_dataloader, cfg.val_dataloader):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.needs import needs_mmdet
+from helpers.optional import needs_mmdet
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
