@@ -110,14 +110,15 @@ class CocoMultiLabel(MultiLabelMixin, BaseDataset):
         classes = list(dict.fromkeys(known)) if given is None else checked_classes(given)
         if missing := sorted(set(classes) - set(known)):
             raise ValueError(
-                f'{self.ann_file} has no category {listed(missing)}, asked for in classes'
+                f'{self.ann_file} has no category {listed(missing, quoted=True)}, '
+                'asked for in classes'
             )
         twice = [name for name, n in Counter(known).items() if n > 1 and name in set(classes)]
         if twice and self.same_names == 'error':
             raise ValueError(
-                f'{self.ann_file}: categories hold {listed(twice)} more than once, as tools do that '
-                "make a category of a group: same_names='merge' takes those of one name for one class, "
-                'classes=[...] without the name leaves it out'
+                f'{self.ann_file}: categories hold {listed(twice, quoted=True)} more than once, as '
+                "tools do that make a category of a group: same_names='merge' takes those of one "
+                'name for one class, classes=[...] without the name leaves it out'
             )
         if given is None:
             self._question(coco, classes)
