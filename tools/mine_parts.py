@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mmmlc.engine.command_line import add_config_options, add_trust
 from mmmlc.engine.launch import build_runner, load_config, load_network
+from mmmlc.engine.prepare import RunOptions
 from mmmlc.systems.msdpd.mine import mine_parts
 from mmmlc.systems.msdpd.mined_file import load_mined
 from mmmlc.systems.msdpd.mining_hook import PartMiningHook
@@ -40,7 +41,7 @@ def main() -> None:
     if not hooks:
         raise ValueError(f'{args.config}: custom_hooks has no mmmlc.PartMiningHook to read')
     hook = PartMiningHook(**{key: value for key, value in hooks[0].items() if key != 'type'})
-    runner = build_runner(cfg, trust=args.trust)
+    runner = build_runner(cfg, args.trust, RunOptions(train=False))
     load_network(runner, args.checkpoint)
     loader = runner.build_dataloader(cfg.train_dataloader, seed=hook.seed)
     mine_parts(

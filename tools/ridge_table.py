@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mmmlc.engine.command_line import add_config_options, add_trust
 from mmmlc.engine.launch import build_runner, load_config, load_network
+from mmmlc.engine.prepare import RunOptions
 from mmmlc.systems.msdpd.mine import set_parts
 from mmmlc.systems.msdpd.mined_file import load_mined
 from mmmlc.systems.msdpd.ridge import RidgeRow, pool_images, ridge_rows
@@ -42,7 +43,7 @@ def main() -> None:
     """Pool, fit and print."""
     args = parse_args()
     cfg = load_config(args.config, args.cfg_options, Path(args.parts).parent / 'ridge_table')
-    runner = build_runner(cfg, trust=args.trust)
+    runner = build_runner(cfg, args.trust, RunOptions(train=False))
     load_network(runner, args.checkpoint)
     model = runner.model
     set_parts(model.head, load_mined(args.parts)[0], args.parts)
