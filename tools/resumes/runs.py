@@ -62,6 +62,7 @@ class _Reporter(Hook):
 
 
 def state_of(runner: Runner) -> dict[str, Any]:
+    """All that a training has computed: weights, averages, optimiser, schedules, logged numbers."""
     averages = [hook.ema_model for hook in runner.hooks if hasattr(hook, 'ema_model')]
     logs = runner.message_hub.log_scalars
     return dict(
