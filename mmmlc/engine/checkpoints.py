@@ -23,6 +23,7 @@ from mmengine.runner import CheckpointLoader
 from mmmlc.safe_pickle import allowed, named
 
 from .addresses import PREFIXES, locate
+from .zip_checks import check_zip
 
 _trusted = False  # what use_strict_loaders was told
 
@@ -66,7 +67,10 @@ def load_checkpoint_file(
     """
     path = str(path)
     trust = _trusted if trust is None else trust
-    checkpoint = _read(locate(path), path, trust, map_location)
+    place = locate(path)
+    if not trust:
+        check_zip(place, path)
+    checkpoint = _read(place, path, trust, map_location)
     if not isinstance(checkpoint, dict):
         kind = type(checkpoint).__name__
         raise ValueError(f'{path} holds an object of type {kind}, expected a dict of weights')

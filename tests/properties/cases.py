@@ -79,7 +79,6 @@ def run(name: str, cases: int, seed: int) -> int:
     check, strategy, _ = PROPERTIES[name]
     done = 0
     with tempfile.TemporaryDirectory() as folder:
-
         # At least so many: hypothesis stops earlier where it thinks that it has seen all.
         while done < cases:
             before = done
@@ -109,7 +108,10 @@ def run(name: str, cases: int, seed: int) -> int:
 @contextlib.contextmanager
 def no_hang() -> Iterator[None]:
     """Fail when what is inside computes for a minute."""
-    if not hasattr(signal, 'ITIMER_VIRTUAL') or threading.current_thread() is not threading.main_thread():
+    if (
+        not hasattr(signal, 'ITIMER_VIRTUAL')
+        or threading.current_thread() is not threading.main_thread()
+    ):
         yield
         return
 

@@ -22,7 +22,9 @@ TARGETS = torch.tensor([[0, 1, 0, 1], [1, 1, 1, 1], [0, 0, 0, 0.0]])
 VALID = torch.tensor([[1, 1, 0, 1], [0, 0, 0, 0], [1, 1, 1, 1]], dtype=torch.bool)
 LEFT = torch.tensor([[1, 1, 0, 1, 0], [0, 0, 0, 0, 0], [1, 0, 0, 0, 0]], dtype=torch.bool)
 BOXES = torch.tensor([[[0, 0, 1, 1], [0.2, 0.2, 0.8, 0.9]]] * B)
-PROPOSALS = torch.tensor([[[0, 0, 1, 1], [0, 0, 1, 0.9], [0.5, 0, 1, 1], [0, 0, 0, 0], [0, 0, 1, 1]]] * B)
+PROPOSALS = torch.tensor(
+    [[[0, 0, 1, 1], [0, 0, 1, 0.9], [0.5, 0, 1, 1], [0, 0, 0, 0], [0, 0, 1, 1]]] * B
+)
 
 EXTREMES = (0.0, 1.0, -1.0, 1e-38, 1e-20, 1e-6, 0.5, 1e4, -1e4, 1e20, -1e20, 1e30, -1e30)
 
@@ -44,8 +46,9 @@ def _logit_losses():
             made[f'asymmetric {gammas} {reduction}'] = AsymmetricLoss(*gammas, reduction=reduction)
     for name, loss in made.items():
         for mask in (None, VALID):
-            yield f'{name}{" masked" * (mask is not None)}', (
-                lambda x, loss=loss, mask=mask: loss(x, TARGETS.to(x.dtype), mask)
+            yield (
+                f'{name}{" masked" * (mask is not None)}',
+                (lambda x, loss=loss, mask=mask: loss(x, TARGETS.to(x.dtype), mask)),
             )
 
 
@@ -72,14 +75,18 @@ FUNCTIONS = {
         name: getattr(attention, name)
         for name in ('anchor_constraint', 'scale_constraint', 'positive_constraint', 'matrix_boxes')
     }
-    | {'sampled': lambda x: attention.sample_regions(torch.ones(B, 2, 5, 5).to(x), x[:, 0], (3, 3))},
+    | {
+        'sampled': lambda x: attention.sample_regions(torch.ones(B, 2, 5, 5).to(x), x[:, 0], (3, 3))
+    },
     (B, 8): {'memory': lambda x: attention.memory_step(x, x[:, :2])[0]},
     (B, D, 4, 4): {
         'attention map': distillation.attention_map,
         'attention': lambda x: distillation.attention_loss(x, torch.ones(B, 2, 8, 8).to(x)),
         'hint': lambda x: distillation.hint_loss(x, torch.ones(B, D, 8, 8).to(x)),
         'hint teacher': lambda x: distillation.hint_loss(torch.ones(B, D, 2, 2).to(x), x),
-        'roi': lambda x: distillation.roi_feature_loss(x, -x, BOXES, torch.tensor([[1e-20, 1]] * B)),
+        'roi': lambda x: distillation.roi_feature_loss(
+            x, -x, BOXES, torch.tensor([[1e-20, 1]] * B)
+        ),
     }
     | {f'pooled {kind}': lambda x, k=kind: global_pool(x, k) for kind in ('gap', 'gmp', 'gwp')},
     (B, R, 9): {

@@ -25,11 +25,11 @@ def _matrices(draw):
     images, classes = draw(st.integers(1, 9)), draw(st.integers(1, 5))
     size = images * classes
     # Few different scores make ties, which is where measures differ.
-    pool = draw(st.lists(st.sampled_from(EXTREMES) | st.floats(0, 1, width=32), min_size=1, max_size=5))
-    scores = draw(st.lists(st.sampled_from(pool), min_size=size, max_size=size))
-    targets, valid = (
-        draw(st.lists(st.booleans(), min_size=size, max_size=size)) for _ in range(2)
+    pool = draw(
+        st.lists(st.sampled_from(EXTREMES) | st.floats(0, 1, width=32), min_size=1, max_size=5)
     )
+    scores = draw(st.lists(st.sampled_from(pool), min_size=size, max_size=size))
+    targets, valid = (draw(st.lists(st.booleans(), min_size=size, max_size=size)) for _ in range(2))
     wrong = draw(st.sampled_from([None, None, None, 'score', 'target']))
     return (
         np.array(scores, np.float32).reshape(images, classes),
@@ -66,7 +66,11 @@ def _precision(labels, targets, valid):
     found = precision_recall(count_labels(*map(torch.from_numpy, (labels, targets, valid))))
     for c in range(labels.shape[1]):
         rows = valid[:, c]
-        hits, predicted, positive = (labels & targets)[rows, c].sum(), labels[rows, c].sum(), targets[rows, c].sum()
+        hits, predicted, positive = (
+            (labels & targets)[rows, c].sum(),
+            labels[rows, c].sum(),
+            targets[rows, c].sum(),
+        )
         if not positive:
             assert found.precision[c].isnan() and found.recall[c].isnan() and found.f1[c].isnan()
             continue

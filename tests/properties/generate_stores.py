@@ -19,7 +19,14 @@ def _stores(draw):
     names = draw(st.lists(NAMES, min_size=1, max_size=4, unique=True))
     counts = [draw(st.integers(0, 4)) for _ in names]
     change = draw(st.sampled_from(['none', 'flip', 'flip', 'flip', 'cut', 'grow', 'zero', 'move']))
-    return names, counts, draw(st.integers(0, 2**32 - 1)), change, draw(st.floats(0, 1, exclude_max=True)), draw(st.integers(0, 7))
+    return (
+        names,
+        counts,
+        draw(st.integers(0, 2**32 - 1)),
+        change,
+        draw(st.floats(0, 1, exclude_max=True)),
+        draw(st.integers(0, 7)),
+    )
 
 
 def _changed(good: bytes, change: str, where: float, bit: int) -> bytes:
@@ -43,7 +50,8 @@ def damaged_stores(case, folder):
     names, counts, seed, change, where, bit = case
     rng, path = np.random.default_rng(seed), folder / 'set.prop'
     blocks = [
-        encode(np.sort(rng.random((n, 2, 2)), axis=1).reshape(n, 4), rng.normal(size=n)) for n in counts
+        encode(np.sort(rng.random((n, 2, 2)), axis=1).reshape(n, 4), rng.normal(size=n))
+        for n in counts
     ]
     images = [ImageProposals(name, 5, 7, n) for name, n in zip(names, counts, strict=True)]
     write_store(path, 'train', images, blocks, {})
@@ -68,10 +76,14 @@ def damaged_stores(case, folder):
 NUMBERS = st.one_of(
     st.integers(-20, 120),
     st.floats(-20, 120),
-    st.sampled_from([float('nan'), float('inf'), -float('inf'), 1e308, 10**400, -1, None, 'x', True, [], {}]),
+    st.sampled_from(
+        [float('nan'), float('inf'), -float('inf'), 1e308, 10**400, -1, None, 'x', True, [], {}]
+    ),
 )
 GOOD = st.fixed_dictionaries(
-    dict(image_id=st.sampled_from([7, 9]), bbox=st.lists(st.integers(0, 120), min_size=4, max_size=4)),
+    dict(
+        image_id=st.sampled_from([7, 9]), bbox=st.lists(st.integers(0, 120), min_size=4, max_size=4)
+    ),
     optional=dict(score=st.floats(0, 1)),
 )
 BAD = st.fixed_dictionaries(
