@@ -71,11 +71,17 @@ class AliasFinder(MetaPathFinder, Loader):
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """A spec for an old name, None for every other."""
-        return None if new_name(fullname) is None else ModuleSpec(fullname, self)
+        # As a package, so that what is in it can be looked for while it is being imported.
+        known = new_name(fullname) is not None
+        return ModuleSpec(fullname, self, is_package=True) if known else None
 
     def exec_module(self, module: ModuleType) -> None:
         """Put the module of the new name in the place of the one that was to be filled."""
-        sys.modules[module.__name__] = importlib.import_module(new_name(module.__name__) or '')
+        name = module.__name__
+        found = importlib.import_module(new_name(name) or '')
+        sys.modules[name] = found
+        # Another thread, which waits for this import, may hold the other one.
+        vars(module).update(vars(found))
 
 
 def new_name(name: str) -> str | None:

@@ -6,6 +6,8 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
+from mmmlc.dependencies import require_core
+
 
 def lazy_exports(
     package: str, **modules: str
@@ -31,7 +33,12 @@ def lazy_exports(
     def __getattr__(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f'module {package!r} has no attribute {name!r}')
-        return getattr(importlib.import_module(f'{package}.{homes[name]}'), name)
+        try:
+            module = importlib.import_module(f'{package}.{homes[name]}')
+        except ImportError:
+            require_core()  # if that is the reason, says so with the command that helps
+            raise
+        return getattr(module, name)
 
     def __dir__() -> list[str]:
         return sorted(homes)

@@ -1,5 +1,7 @@
 """Multi-label datasets, their transforms and samplers."""
 
+import mmmlc.registry  # noqa: F401 - says what is missing before the rest fails
+
 from .coco import CocoMultiLabel
 from .crops import CenterCrop, RandomCrop, RandomResizedCrop
 from .multilabel import MultiLabelDataset, MultiLabelMixin

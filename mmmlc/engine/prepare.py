@@ -30,6 +30,7 @@ class RunOptions:
 
     Attributes:
         test: The weights come from a checkpoint of the command line alone.
+        train: The weights are trained; else learning rates and batch norms stay as they are.
         amp: Automatic mixed precision.
         resume: ``'auto'`` or a checkpoint to go on from.
         validate: Whether a training evaluates.
@@ -45,6 +46,7 @@ class RunOptions:
     """
 
     test: bool = False
+    train: bool = True
     amp: bool = False
     resume: str | None = None
     validate: bool = True
@@ -59,7 +61,7 @@ class RunOptions:
 
 
 def prepare(cfg: Config, options: RunOptions | None = None) -> None:
-    """Change a config, in place, to what a run needs.
+    """Change a config, in place, to what a run needs; a second time changes nothing more.
 
     Args:
         cfg: Of :func:`mmmlc.engine.load_config`, which has merged ``--cfg-options`` into it.
@@ -81,7 +83,7 @@ def prepare(cfg: Config, options: RunOptions | None = None) -> None:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if options.amp:
         use_amp_in_test(cfg) if options.test else use_amp(cfg)
-    if not options.test and cfg.get('optim_wrapper'):
+    if options.train and not options.test and cfg.get('optim_wrapper'):
         # Before the check, which is about the rates that the run will have.
         if options.scale_rates or (cfg.get('auto_scale_lr') or {}).get('enable'):
             scale_lr(cfg, world_size(cfg.get('launcher', 'none')))
@@ -179,11 +181,11 @@ def write_results_to(cfg: Config, folder: str | Path) -> None:
     Raises:
         ValueError: if none of the metrics writes files.
     """
-    evaluators = cfg.test_evaluator
+    evaluators = cfg.get('test_evaluator') or []
     evaluators = evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
     writers = [e for e in evaluators if _writes_files(e)]
     if not writers:
-        kinds = ', '.join(e.type for e in evaluators)
+        kinds = ', '.join(e.type for e in evaluators) or None
         raise ValueError(
             f'--out: test_evaluator is {kinds}, expected one that writes files, with an out_dir, '
             'as mmmlc.MultiLabelMetric'
@@ -218,7 +220,8 @@ def _draw_pictures(cfg: Config, options: RunOptions) -> None:
         max_images=options.show_max,
         proposals=options.show_proposals,
     )
-    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
+    hooks = cfg.get('custom_hooks') or []
+    cfg.custom_hooks = hooks if hook in hooks else [*hooks, hook]
 
 
 def fill_num_classes(cfg: Config) -> None:

@@ -45,7 +45,7 @@ def scale_lr(cfg: Config, world_size: int) -> float:
 
     Args:
         cfg: Changed in place. ``auto_scale_lr.base_batch_size`` is the number of images per update
-            that its learning rate belongs to.
+            that its learning rate belongs to, afterwards the actual one.
         world_size: Number of processes.
 
     Returns:
@@ -69,6 +69,8 @@ def scale_lr(cfg: Config, world_size: int) -> float:
     for schedule in _schedules(cfg.get('param_scheduler')):
         _scale_schedule(schedule, factor)
     cfg.auto_scale_lr.enable = False
+    # A second time, or from the config that a run leaves behind, there is nothing left to scale.
+    cfg.auto_scale_lr.base_batch_size = images
     print_log(
         f'auto_scale_lr: {images} images per update, rates belong to {base}: times {factor:g}, '
         f'lr={optimizer.lr:g}',

@@ -19,7 +19,7 @@ from mmpretrain.models import ImageClassifier
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from mmmlc.ops.boxes import boxes_from_views, image_size, to_fractions, to_pixels
+from mmmlc.ops.boxes import boxes_from_views, image_size, resize_boxes
 from mmmlc.ops.checks import check_choice
 from mmmlc.registry import MODELS
 
@@ -221,7 +221,7 @@ class TenViews(ImageClassifier):
         }
         for name in [name for name in instances if name.startswith('input_')]:
             boxes = boxes_from_views(instances[name].float(), batch.boxes, batch.mirrored)
-            instances[name] = to_pixels(to_fractions(boxes, batch.scale), size)
+            instances[name] = resize_boxes(boxes, batch.scale, size)
         return ViewFields(scores, instances)
 
 

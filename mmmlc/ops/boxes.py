@@ -60,6 +60,18 @@ def to_fractions(pixels: Boxes, size: Size) -> Boxes:
     return pixels / _sides(pixels, size)
 
 
+def resize_boxes(boxes: Boxes, size: Size, new_size: Size) -> Boxes:
+    """Boxes (..., 4) in pixels of an image that is resized from ``size`` to ``new_size``.
+
+    By way of fractions, boxes would be off by a rounding even where the size stays.
+
+    Examples:
+        >>> resize_boxes(np.array([[10.0, 10, 30, 20]]), (50, 100), (100, 100)).tolist()
+        [[10.0, 20.0, 30.0, 40.0]]
+    """
+    return boxes * (_sides(boxes, new_size) / _sides(boxes, size))
+
+
 def from_xywh(boxes: Boxes) -> Boxes:
     """Boxes (..., 4) given as x, y, width, height (COCO, OpenCV).
 

@@ -41,8 +41,7 @@ def test_a_second_time_changes_nothing_more(tmp_path, options):
     cfg = config(tmp_path, **{'train_dataloader.batch_size': 64})
     prepare(cfg, options)
     once = copy.deepcopy(cfg.to_dict())
-    again = RunOptions() if options.scale_rates else RunOptions(test=True, views='images')
-    prepare(cfg, again)
+    prepare(cfg, options)
     assert cfg.to_dict() == once
 
 
@@ -77,6 +76,17 @@ def test_rates_are_scaled_before_they_are_checked(tmp_path):
         prepare(cfg, RunOptions(scale_rates=True))
 
 
+def test_without_training_rates_and_batch_norms_stay(tmp_path):
+    """As in tools that run a config's network to mine parts, on a single process, too."""
+    options = {'auto_scale_lr.enable': True, 'train_dataloader.batch_size': 64, 'sync_bn': 'torch'}
+    cfg = config(tmp_path, **options)
+    before = copy.deepcopy(cfg.to_dict())
+    prepare(cfg, RunOptions(train=False))
+    assert cfg.to_dict() == before
+    with pytest.raises(ValueError, match='sync_bn'):
+        prepare(cfg)
+
+
 def test_what_is_missing_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='--resume gone.pth: no such checkpoint'):
         prepare(config(tmp_path), RunOptions(resume='gone.pth'))
@@ -108,6 +118,9 @@ def test_results_of_one_metric():
 def test_no_metric_that_writes():
     cfg = Config(dict(test_evaluator=dict(type='mmengine.DumpResults', out_file_path='a.pkl')))
     with pytest.raises(ValueError, match='--out: test_evaluator is mmengine.DumpResults, expected'):
+        write_results_to(cfg, 'out')
+    cfg = Config(dict(test_evaluator=None))
+    with pytest.raises(ValueError, match='--out: test_evaluator is None, expected'):
         write_results_to(cfg, 'out')
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 from unittest.mock import MagicMock
@@ -14,7 +15,8 @@ from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData
 from mmpretrain.structures import DataSample
 
-from mmmlc.aliases import FIELDS, new_fields, set_old_fields
+import mmmlc.engine
+from mmmlc.aliases import FIELDS, AliasFinder, new_fields, set_old_fields
 from mmmlc.dependencies import require_mmdet
 from mmmlc.models.instances import set_instances
 
@@ -56,6 +58,16 @@ def test_old_names_are_the_same_tensors():
     plain = DataSample().set_pred_score(torch.rand(2))
     set_old_fields(plain)
     assert 'pred_score' in plain and not {*FIELDS['pred_instances']} & {*plain.all_keys()}
+
+
+def test_old_modules_for_threads_that_wait_for_an_import():
+    """Python gives them the module that another thread is filling, which is not the new one."""
+    spec = AliasFinder().find_spec('mmmlc.apis')
+    module = importlib.util.module_from_spec(spec)
+    assert module.__path__ == []  # a package: mmmlc.apis.launch can be looked for
+    spec.loader.exec_module(module)
+    assert sys.modules['mmmlc.apis'] is mmmlc.engine is not module
+    assert module.build_runner is mmmlc.engine.build_runner
 
 
 def test_new_names_for_samples_with_old_ones():

@@ -16,6 +16,7 @@ from mmmlc.ops.boxes import (
     from_voc,
     from_xywh,
     original_boxes,
+    resize_boxes,
     to_fractions,
     to_pixels,
 )
@@ -57,6 +58,25 @@ def expected_clip(boxes, sizes):
         [min(max(v, 0), side) for v, side in zip(box, (w, h, w, h), strict=True)]
         for box, (h, w) in zip(boxes.tolist(), sizes.tolist(), strict=True)
     ]
+
+
+@KINDS
+def test_resizing(kind):
+    boxes = random_fractions() * [90, 60, 90, 60]
+    resized = [[x1 / 3, y1 * 2, x2 / 3, y2 * 2] for x1, y1, x2, y2 in boxes]
+    same(resize_boxes(kind(boxes), SIZE, (120, 30)), resized, kind)
+    sizes = kind([[60, 90], [30, 45]] * 20)
+    found = resize_boxes(kind(boxes), SIZE, sizes)
+    np.testing.assert_allclose(np.asarray(found)[1::2], boxes[1::2] / 2, rtol=0, atol=1e-12)
+
+
+def test_whole_pixels_stay_whole_where_the_size_stays():
+    """By way of fractions some would be off by a rounding, as the last lines show."""
+    boxes = torch.arange(100.0).view(25, 4)
+    for side in range(1, 500):
+        assert torch.equal(resize_boxes(boxes, (side, side), (side, side)), boxes)
+    moved = to_pixels(to_fractions(boxes, (448, 403)), (448, 403)) != boxes
+    assert moved.any()
 
 
 @KINDS

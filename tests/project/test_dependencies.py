@@ -196,6 +196,51 @@ def test_importing_mmmlc_imports_nothing_heavy(root):
     assert done.stdout.strip() == '[]'
 
 
+# Hides OpenMMLab, as in an environment that has torch and NumPy alone.
+HIDDEN = """
+import importlib.metadata, sys
+names = ('mmengine', 'mmcv', 'mmpretrain', 'mmdet')
+finders, version = sys.meta_path[:], importlib.metadata.version
+class Others:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.split('.')[0] not in names:
+            found = (finder.find_spec(name, path, target) for finder in finders)
+            return next(filter(None, found), None)
+def found_version(name):
+    if name.removeprefix('onedl-').startswith('mm'):
+        raise importlib.metadata.PackageNotFoundError(name)
+    return version(name)
+sys.meta_path[:], importlib.metadata.version = [Others], found_version
+for part in sys.argv[1:]:
+    package, _, name = part.partition(':')
+    try:
+        getattr(importlib.import_module(package), name or '__name__')
+    except ImportError as error:
+        print(part, 'onedl-mmengine==' in str(error))
+    else:
+        print(part, 'works')
+"""
+
+
+def test_parts_say_what_they_miss(root):
+    packages = ['datasets', 'proposals', 'evaluation', 'visualization', 'models', 'engine']
+    packages += ['engine.checkpoints', 'data_report.report', 'registry']
+    models = ['mcar:MCAR', 'rdal:RecurrentAttention', 'kd_wsd:Distiller', 'msdpd:MsDPDHead']
+    parts = [f'mmmlc.{name}' for name in packages] + [f'mmmlc.systems.{name}' for name in models]
+    light = [
+        'mmmlc',
+        'mmmlc.ops.scores',
+        'mmmlc.systems.kd_wsd:RoIFeatureLoss',
+        'mmmlc.ops.regions',
+    ]
+    done = subprocess.run(
+        [sys.executable, '-c', HIDDEN, *light, *parts], cwd=root, capture_output=True, text=True
+    )
+    lines = [f'{part} works' for part in light] + [f'{part} True' for part in parts]
+    assert done.stdout.splitlines() == lines, done.stderr
+
+
 def test_versions_agree_with_the_requirement_files(root):
     def versions(name: str) -> dict[str, str]:
         text = (root / 'requirements' / name).read_text()

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mmmlc.models.base import MultiLabelClassifier
 from mmmlc.models.predictions import input_size
-from mmmlc.ops.boxes import to_fractions, to_pixels
+from mmmlc.ops.boxes import resize_boxes
 from mmmlc.registry import MODELS
 
 from .attention import box_matrices
@@ -54,9 +54,10 @@ def proposal_matrices(samples: list[DataSample], num_regions: int) -> Tensor:
     best = best[:, :num_regions]
     boxes = proposals.gather(1, best[..., None].expand(-1, -1, 4))
     boxes = torch.where(valid.gather(1, best)[..., None], boxes, boxes.new_tensor([0, 0, 1, 1]))
-    # From fractions of the image to fractions of the batch, which may be padded.
+    # From fractions of the image to fractions of the batch, which may be padded: as if the batch
+    # shrank to the image.
     shapes = boxes.new_tensor([sample.img_shape[:2] for sample in samples])
-    return box_matrices(to_fractions(to_pixels(boxes, shapes[:, None]), input_size(samples)))
+    return box_matrices(resize_boxes(boxes, input_size(samples), shapes[:, None]))
 
 
 @MODELS.register_module()

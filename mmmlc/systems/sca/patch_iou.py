@@ -101,6 +101,8 @@ def _read(sample: dict) -> tuple[Tensor, Tensor]:
             '(mmmlc.SCADNN), and a data set with boxes (with_boxes=True, mmmlc.PackInputs)'
         )
     found = sample['pred_patches']
+    if missing := [key for key in ('input_proposals', 'input_bboxes') if key not in found]:
+        raise ValueError(f'{where} has no {", ".join(missing)} in pred_patches, as PatchIoU needs')
     patches, regressed, boxes = (
         torch.as_tensor(values).detach().cpu().float()
         for values in (found['input_proposals'], found['input_bboxes'], sample['boxes'])

@@ -80,5 +80,8 @@ def test_wrong_input():
     good['pred_patches']['input_bboxes'] = torch.zeros(2, 4)
     with pytest.raises(ValueError, match=r'input_proposals of shape \(1, 4\) and input_bboxes of'):
         evaluate([good])
+    del good['pred_patches']['input_bboxes']
+    with pytest.raises(ValueError, match='a.jpg has no input_bboxes in pred_patches'):
+        evaluate([good])
     with pytest.raises(ValueError, match='no box in 1 images'):
         evaluate([sample_of([(0, 0, 1, 1)], [(0, 0, 1, 1)], [])])
