@@ -36,6 +36,8 @@ KNOWN = frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg
     *('custom_imports', 'env_cfg', 'model_wrapper_cfg', 'runner_type', 'sync_bn', 'strategy'),
     *('tta_model', 'tta_pipeline', 'compile', 'find_unused_parameters', 'cfg'),
 }
+# Of these, the ones that a misspelt key may mean; test_pipeline is a usual variable.
+MEANT = KNOWN - {'cfg', 'compile', 'strategy', 'tta_pipeline'}
 # Keys of OpenMMLab before 2.0, which nothing reads any more.
 OLD = {
     'data': 'train_dataloader, val_dataloader and test_dataloader',
@@ -97,7 +99,7 @@ def check_overrides(cfg: Config, options: Mapping[str, Any]) -> None:
         elif key in OLD:
             where = f', expected {OLD[key]}'
         else:
-            where = suggest(top, KNOWN)
+            where = suggest(top, MEANT)
         raise ValueError(
             f'--cfg-options {key}: nothing reads {top!r} at the top of a config{where}'
         )
@@ -121,13 +123,13 @@ def _top_level(config: dict) -> Iterator[str]:
         if key in KNOWN:
             continue
         read = _used_elsewhere(key, value, config)
-        near = difflib.get_close_matches(key, KNOWN, 1, 0.85)
+        near = difflib.get_close_matches(key, MEANT, 1, 0.85)
         if key in OLD and isinstance(value, Mapping) and not read:
             yield f'{key}: nothing reads it, expected {OLD[key]}'
         elif near and not read:
             yield f'{key}: nothing reads it, did you mean {near[0]!r}?'
         elif key.endswith(ENDINGS) and isinstance(value, Mapping) and not read:
-            yield f'{key}: nothing reads it at the top of a config{suggest(key, KNOWN)}'
+            yield f'{key}: nothing reads it at the top of a config{suggest(key, MEANT)}'
 
 
 def _used_elsewhere(key: str, value: Any, config: dict) -> bool:

@@ -23,6 +23,7 @@ from mmmlc.safe_pickle import allowed, named
 
 from .addresses import PREFIXES, locate
 from .whole_files import write_whole
+from .zip_checks import check_zip
 
 _trusted = False  # what use_strict_loaders was told
 
@@ -67,7 +68,10 @@ def load_checkpoint_file(
     """
     path = str(path)
     trust = _trusted if trust is None else trust
-    checkpoint = _read(locate(path), path, trust, map_location=map_location, mmap=mmap)
+    place = locate(path)
+    if not trust:
+        check_zip(place, path)
+    checkpoint = _read(place, path, trust, map_location=map_location, mmap=mmap)
     if not isinstance(checkpoint, dict):
         kind = type(checkpoint).__name__
         raise ValueError(f'{path} holds an object of type {kind}, expected a dict of weights')

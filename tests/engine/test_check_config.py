@@ -120,6 +120,7 @@ def test_wrong_keys_and_values(root, tmp_path, text, message):
         "my_norm = dict(type='BN', requires_grad=True)\nbackbone = dict(type='mmpretrain.ResNet')",
         "norm_cfg = dict(type='BN')\nmodel = dict(backbone=dict(norm_cfg=norm_cfg))",
         "train_pipeline2 = [dict(type='mmmlc.LoadImage')]",
+        "test_pipeline = [dict(type='mmmlc.LoadImage', to_float32=True)]",
         'base_cfg = dict(num_stages=3)\nmodel = dict(backbone=dict(base_cfg))',
         "optimizer = dict(type='mmengine.SGD', lr=1)\noptim_wrapper = dict(optimizer=optimizer)",
         'train_cfg = dict(_delete_=True, by_epoch=False, max_iters=10)',
