@@ -68,9 +68,9 @@ def find() -> dict[str, Property]:
     return dict(sorted(PROPERTIES.items()))
 
 
-def number_of_cases(name: str, total: int) -> int:
-    """How many of all cases are of a property; rounded up."""
-    shares = sum(one.share for one in PROPERTIES.values())
+def number_of_cases(name: str, total: int, names: Sequence[str] | None = None) -> int:
+    """How many of all cases (of some properties) are of a property; rounded up."""
+    shares = sum(PROPERTIES[one].share for one in names or PROPERTIES)
     return int(-(-total * PROPERTIES[name].share // shares))
 
 
