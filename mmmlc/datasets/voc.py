@@ -247,7 +247,8 @@ def _label(obj: ET.Element, vocabulary: dict[str, int], where: str) -> int:
     name = (obj.findtext('name') or '').strip()
     if name not in vocabulary:
         raise ValueError(
-            f'{where} has the unknown class {name!r}, expected one of {listed([*vocabulary], quoted=True)}'
+            f'{where} has the unknown class {name!r}, expected one of '
+            f'{listed([*vocabulary], quoted=True)}'
         )
     return vocabulary[name]
 

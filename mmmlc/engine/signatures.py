@@ -45,10 +45,11 @@ def wrong_arguments(
             continue
         if known is not None and name not in known:
             yield f'{where}.{name}: {cls.__name__} takes no such argument{suggest(name, known)}'
-        elif known and (found := known.get(name)) and not fits(value, found.hint):
-            # None is filled in from the data before the model is built.
-            if not (name == 'num_classes' and value is None):
-                yield f'{where}.{name} is {value!r}, expected {found.text} ({cls.__name__})'
+            continue
+        if name == 'num_classes' and value is None:  # filled in from the data before the build
+            continue
+        if known and (found := known.get(name)) and not fits(value, found.hint):
+            yield f'{where}.{name} is {value!r}, expected {found.text} ({cls.__name__})'
 
 
 def suggest(name: str, known: Collection[str]) -> str:

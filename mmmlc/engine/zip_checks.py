@@ -35,8 +35,8 @@ def check_zip(file: str | io.BytesIO, name: str) -> None:
         raise
     except Exception as error:  # zipfile raises anything on a damaged file
         raise ValueError(
-            f'{name} cannot be read as a checkpoint: {type(error).__name__}: {entry}: {error}. Is it '
-            'cut short, or damaged? One that was written without checksums '
+            f'{name} cannot be read as a checkpoint: {type(error).__name__}: {entry}: {error}. Is '
+            'it cut short, or damaged? One that was written without checksums '
             '(torch.serialization.set_crc32_options(False)) is read with --trust'
         ) from error
     finally:

@@ -55,7 +55,7 @@ def is_finite(value: object) -> bool:
     >>> [is_finite(x) for x in (1, 0.5, float('nan'), 10**400, True, '1')]
     [True, True, False, False, False, False]
     """
-    if not isinstance(value, numbers.Real) or isinstance(value, (bool, np.bool_)):
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         return False
     try:
         return math.isfinite(value)

@@ -1,8 +1,8 @@
 """Losses on multi-label logits. B: images, C: classes.
 
 All of them average over images *and* classes unless told otherwise, leave out the pairs that are
-not valid, and compute in float32 also under AMP (float64 stays). They and their gradients are finite
-for all finite logits: those beyond 1e20 cost as much as 1e20.
+not valid, and compute in float32 also under AMP (float64 stays). They and their gradients are
+finite for all finite logits: those beyond 1e20 cost as much as 1e20.
 """
 
 from __future__ import annotations

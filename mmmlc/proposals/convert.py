@@ -83,8 +83,13 @@ def _detection(entry: object, where: str) -> tuple[int | str, list[float]]:
     if not isinstance(entry, dict) or not isinstance(entry.get('image_id'), (int, str)):
         raise ValueError(f'{where} is {entry!r}, expected an object with image_id and bbox')
     box, score = entry.get('bbox'), entry.get('score', 1.0)
-    good = isinstance(box, list) and len(box) == 4 and all(map(is_finite, box))
-    if not good or min(box[2:]) < 0 or not is_finite(score) or not 0 <= score <= 1:
+    if (
+        not isinstance(box, list)
+        or len(box) != 4
+        or not all(map(is_finite, [*box, score]))
+        or min(box[2:]) < 0
+        or not 0 <= score <= 1
+    ):
         raise ValueError(
             f'{where} has bbox={box!r}, score={score!r}, expected [x, y, width, height] of finite '
             'numbers, width and height at least 0, and a score in [0, 1]'

@@ -76,7 +76,8 @@ def test_our_configs_are_right(root):
             "model.head.loss.gama_neg: .*'gamma_neg'",
         ),
         (
-            "model = dict(head=dict(loss=dict(type='mmmlc.MultiLabelBCELoss', pos_weight=[1, 'x'])))",
+            "loss = dict(type='mmmlc.MultiLabelBCELoss', pos_weight=[1, 'x'])\n"
+            'model = dict(head=dict(loss=loss))\ndel loss',
             r"model.head.loss.pos_weight is \[1, 'x'\], expected Sequence\[float\] \| None",
         ),
         (
@@ -95,11 +96,13 @@ def test_our_configs_are_right(root):
             r"custom_hooks.0.powr: .*'power'",
         ),
         (
-            "train_dataloader = dict(dataset=dict(pipeline=[dict(type='mmmlc.LoadImage', to_float=1)]))",
+            'train_dataloader = dict(dataset=dict(pipeline=['
+            "dict(type='mmmlc.LoadImage', to_float=1)]))",
             r"dataset.pipeline.0.to_float: .*'to_float32'",
         ),
         (
-            "train_dataloader = dict(dataset=dict(_delete_=True, type='mmengine.RepeatDataset', times=2,"
+            "train_dataloader = dict(dataset=dict(_delete_=True, type='mmengine.RepeatDataset', "
+            'times=2,'
             "dataset=dict(type='mmmlc.OwnLabels', ann_file='a.csv', sperator=',', pipeline=["
             "dict(type='mmmlc.LoadImage', colortype=1)])))",
             r"dataset.dataset.sperator: .*'separator'(.|\n)*dataset.dataset.pipeline.0.colortype",
@@ -203,13 +206,27 @@ def test_parameters_of_parents():
 @pytest.mark.parametrize(
     ('value', 'hint', 'right'),
     [
-        (1, float, True), (True, float, False), (float('inf'), float, True),
-        (float('nan'), float, False), ('1', float, False), (1.0, int, False), (0, bool, False),
-        (None, int | None, True), ('a', int | None, False), ('a', str | Sequence[int], True),
-        ([1], Sequence[int], True), (['a'], Sequence[int], False), ('ab', Sequence[str], False),
-        ([1, 2], tuple[int, int], True), ([1], tuple[int, int], False), ((1, 2, 3), tuple[int, ...], True),
-        ({}, dict, True), ([], dict, False), (object(), torch.Tensor, True), ({'a': 1}, dict[str, dict], True),
+        (1, float, True),
+        (True, float, False),
+        (float('inf'), float, True),
+        (float('nan'), float, False),
+        ('1', float, False),
+        (1.0, int, False),
+        (0, bool, False),
+        (None, int | None, True),
+        ('a', int | None, False),
+        ('a', str | Sequence[int], True),
+        ([1], Sequence[int], True),
+        (['a'], Sequence[int], False),
+        ('ab', Sequence[str], False),
+        ([1, 2], tuple[int, int], True),
+        ([1], tuple[int, int], False),
+        ((1, 2, 3), tuple[int, ...], True),
+        ({}, dict, True),
+        ([], dict, False),
+        (object(), torch.Tensor, True),
+        ({'a': 1}, dict[str, dict], True),
     ],
-)  # fmt: skip
+)
 def test_fits(value, hint, right):
     assert fits(value, hint) is right

@@ -195,10 +195,13 @@ XML_NUMBERS = st.sampled_from(
 
 
 @generated(
-    st.tuples(st.sampled_from(['width', 'height', 'xmin', 'ymax', 'difficult', 'name']), XML_NUMBERS,
-              st.floats(0, 3)),
+    st.tuples(
+        st.sampled_from(['width', 'height', 'xmin', 'ymax', 'difficult', 'name']),
+        XML_NUMBERS,
+        st.floats(0, 3),
+    ),
     share=4,
-)  # fmt: skip
+)
 def voc_files(case, folder):
     key, value, cut = case
     fields = dict(width='60', height='40', xmin='3', ymin='4', xmax='20', ymax='30', difficult='0')

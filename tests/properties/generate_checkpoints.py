@@ -15,9 +15,15 @@ from mmmlc.engine.checkpoints import load_checkpoint_file
 
 WEIGHTS = torch.arange(40, dtype=torch.float32).reshape(5, 8)
 LEAVES = st.one_of(
-    st.none(), st.booleans(), st.integers(-5, 5), st.floats(allow_nan=False), st.text(max_size=5),
-    st.just(WEIGHTS), st.just(torch.zeros(0)), st.just(torch.ones(3).half()),
-)  # fmt: skip
+    st.none(),
+    st.booleans(),
+    st.integers(-5, 5),
+    st.floats(allow_nan=False),
+    st.text(max_size=5),
+    st.just(WEIGHTS),
+    st.just(torch.zeros(0)),
+    st.just(torch.ones(3).half()),
+)
 TREES = st.recursive(
     LEAVES,
     lambda inner: (

@@ -21,7 +21,7 @@ from .conjugate_gradients import factorise, solve_ridge
 SOLVERS = ('auto', 'cholesky', 'conjugate_gradients')
 # Below this many detectors or locations a factorisation costs less than the iterations' overhead.
 SMALLEST_ITERATED = 128
-# Below the first the rounding of float32 is larger than the ridge, below the second that of float64.
+# Below the first the rounding of float32 is larger than the ridge, below the second float64's.
 SINGLE_RIDGE, LEAST_RIDGE = 1e-3, 1e-12
 
 
@@ -210,8 +210,8 @@ def check_parts(parts: Tensor, ridge: float, zero_allowed: bool = False) -> None
         )
     if parts.dtype == torch.float16 and ridge < SINGLE_RIDGE and not zero_allowed:
         raise ValueError(
-            f'ridge is {ridge} and the parts are float16, expected at least {SINGLE_RIDGE} or parts '
-            'in float32 or bfloat16: gradients exceed what float16 can hold'
+            f'ridge is {ridge} and the parts are float16, expected at least {SINGLE_RIDGE} or '
+            'parts in float32 or bfloat16: gradients exceed what float16 can hold'
         )
 
 

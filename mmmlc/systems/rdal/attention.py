@@ -19,7 +19,7 @@ from torch import Tensor
 
 from mmmlc.ops.precision import bounded, full
 
-# Of coordinates, where the image ends at 1, and of the cell's memory: squares are finite in float32.
+# Of coordinates, where the image ends at 1, and of the cell's memory: squares fit into float32.
 FARTHEST = 1e15
 
 
