@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from helpers.needs import needs_mmdet
+from helpers.optional import needs_mmdet
 from helpers.resumes import kill_and_resume
 
 
