@@ -16,6 +16,7 @@ from .check_config import check_overrides
 from .checkpoints import load_checkpoint_file, use_strict_loaders
 from .prepare import RunOptions, parts_of, prepare
 from .resume import choose_start
+from .run_records import end_with
 from .takeover import TakeoverHook
 
 
@@ -81,6 +82,7 @@ def build_runner(cfg: Config, trust: bool = False, options: RunOptions | None = 
         # The runner's own initialisation calls CUDA.
         torch.distributed.init_process_group('gloo')
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    end_with(runner)
     if cfg.get('resume'):
         choose_start(runner, begin_from)
         runner.register_hook(TakeoverHook())
