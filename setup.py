@@ -16,6 +16,7 @@ EXTRAS = ('torch', 'opencv', 'detection', 'svm', 'timm', 'tests')
 CHECKOUT_TOOLS = (
     *('benchmark.py', 'benchmarks', 'check_photos.py', 'compare_configs.py', 'ledger.py'),
     *('metafiles', 'run_tests.sh', 'strict_yaml.py', 'sweep.py', 'sweeps'),
+    *('endurance.py', 'generate_cases.py', 'kill_and_resume.py', 'resumes', 'torture.py'),
     *('check_install.py', 'install.sh', 'install', 'quickstart.py', 'quickstart.sh'),
 )
 
