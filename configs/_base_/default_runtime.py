@@ -8,6 +8,7 @@ default_hooks = dict(
     # The last epoch is the result. Picking the best one would select on the test set.
     checkpoint=dict(type='mmengine.CheckpointHook', interval=1, max_keep_ckpts=1),
     sampler_seed=dict(type='mmengine.DistSamplerSeedHook'),
+    exact_resume=dict(type='mmmlc.ExactResumeHook'),
 )
 custom_hooks = [dict(type='mmmlc.VocabularyHook')]
 

@@ -2,7 +2,14 @@
 
 from .channels_last import ChannelsLastHook
 from .class_weights import ClassWeightHook
+from .exact_resume import ExactResumeHook
 from .region_pictures import RegionPictureHook
 from .vocabulary import VocabularyHook
 
-__all__ = ['ChannelsLastHook', 'ClassWeightHook', 'RegionPictureHook', 'VocabularyHook']
+__all__ = [
+    'ChannelsLastHook',
+    'ClassWeightHook',
+    'ExactResumeHook',
+    'RegionPictureHook',
+    'VocabularyHook',
+]

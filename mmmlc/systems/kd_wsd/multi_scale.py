@@ -50,8 +50,12 @@ class MultiScaleDataPreprocessor(ClsDataPreprocessor):
                 )
         return data
 
+    def seed_draws(self, seed: int) -> None:
+        """Let the next draws follow from a number that all processes share."""
+        self._generator = (self._generator or torch.Generator()).manual_seed(seed)
+
     def _draw(self) -> int:
         # A generator of its own: those of the processes differ in what has been drawn from them.
         if self._generator is None:
-            self._generator = torch.Generator().manual_seed(sync_random_seed())
+            self.seed_draws(sync_random_seed())
         return int(torch.randint(len(self.scales), (), generator=self._generator))

@@ -85,8 +85,9 @@ class PartMiningHook(Hook):
         self._fit_classifiers(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Mine again where it is time to."""
-        if self.every and runner.epoch > 0 and runner.epoch % self.every == 0:
+        """Mine again where it is time to, but not when resumed within the epoch."""
+        resumed = getattr(runner.train_dataloader.batch_sampler, 'skip_batches', 0)
+        if self.every and runner.epoch > 0 and runner.epoch % self.every == 0 and not resumed:
             self._mine(runner)
             self._fit_classifiers(runner)
 
