@@ -104,7 +104,7 @@ def _shorten(cfg: Config) -> None:
 
 
 def _make_teacher(cfg: Config, folder: Path) -> None:
-    """An untrained teacher in place of a trained one, and its answers kept on disk."""
+    """An untrained teacher in place of a trained one; the two stages keep its answers on disk."""
     for hook in cfg.custom_hooks:
         if not str(hook.type).endswith('TeacherHook'):
             continue
@@ -114,5 +114,7 @@ def _make_teacher(cfg: Config, folder: Path) -> None:
         init_default_scope('mmpretrain')
         torch.manual_seed(1)
         model = MODELS.build(teacher.model)
-        hook.checkpoint = str(folder / f'teacher_{Path(cfg.work_dir).parent.name}.pth')
+        hook.checkpoint = str(folder / f'teacher_{Path(cfg.work_dir).name}.pth')
+        if 'stage' in cfg.filename:
+            hook.cache = str(Path(cfg.work_dir) / 'teacher.cache')
         torch.save(dict(state_dict=model.state_dict()), hook.checkpoint)

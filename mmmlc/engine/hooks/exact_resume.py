@@ -43,6 +43,7 @@ class ExactResumeHook(Hook):
         self._seeded: list[nn.Module] = []
         self._resumed: dict | None = None
         self._epoch, self._first = 0, 0  # the current epoch and its first iteration
+        self._validated = (-1, -1)  # epoch and iteration
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Keep what can't be derived: the sampler's seed, and how far the epoch is."""
@@ -53,6 +54,7 @@ class ExactResumeHook(Hook):
             epoch_length=len(loader),
             batches_done=meta['iter'] - self._first if within else 0,
             processes=dist.get_world_size(),
+            validated=self._validated == (meta['epoch'], meta['iter']),
         )
         if not _is_whole_step(runner, meta['iter']):
             _warn(
@@ -68,7 +70,8 @@ class ExactResumeHook(Hook):
         self._resumed = meta.get('exact_resume') or {}
         if 'sampler_seed' not in self._resumed and not runner._randomness_cfg.get('diff_rank_seed'):
             self._resumed['sampler_seed'] = meta.get('seed')
-        runner.register_hook(MissedValidationHook())
+        if not self._resumed.get('validated'):
+            runner.register_hook(MissedValidationHook())
 
     def before_train(self, runner: Runner) -> None:
         """Take over the loader of the training images."""
@@ -120,6 +123,10 @@ class ExactResumeHook(Hook):
             torch.cuda.manual_seed_all(seed)
         for module in self._seeded:
             module.seed_draws(derive_seed(self._seed, 'all', runner.iter))
+
+    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        """Remember what was validated: checkpoints are written before and after it."""
+        self._validated = (runner.epoch, runner.iter)
 
 
 class MissedValidationHook(Hook):

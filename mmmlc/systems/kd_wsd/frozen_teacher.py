@@ -103,13 +103,17 @@ class FrozenTeacher:
         """The cache's answer, after the teacher has answered for what it lacks."""
         slots = cache.slots(samples)
         missing = cache.missing(slots, samples)
-        if missing and 'maps' in self.uses and not cache.keeps_maps:
-            missing = list(range(len(samples)))  # the maps of all are needed anyway
         maps = None
         if missing:
-            some = [samples[i] for i in missing]
-            answer = self.answer(inputs[torch.tensor(missing, device=inputs.device)], some)
-            cache.write([slots[i] for i in missing], some, answer)
+            # The maps of all are needed anyway where they are not kept.
+            whole = 'maps' in self.uses and not cache.keeps_maps
+            asked = list(range(len(samples))) if whole else missing
+            some = [samples[i] for i in asked]
+            answer = self.answer(inputs[torch.tensor(asked, device=inputs.device)], some)
+            # Only these: what is kept stays to the bit, for a training that is killed and resumed.
+            rows = [asked.index(i) for i in missing]
+            new = [samples[i] for i in missing]
+            cache.write([slots[i] for i in missing], new, answer.select(rows))
             maps = answer.maps
         stored = cache.read(slots, inputs.device)
         return stored if cache.keeps_maps else stored._replace(maps=maps)

@@ -46,6 +46,11 @@ class Answer(NamedTuple):
         for number, value in enumerate(self.maps or ()):
             yield f'map{number}', value
 
+    def select(self, rows: list[int]) -> Answer:
+        """The answer for some of the images."""
+        maps = None if self.maps is None else tuple(value[rows] for value in self.maps)
+        return Answer(*(None if x is None else x[rows] for x in self[:4]), maps)
+
 
 class TeacherCache:
     """Answers of one teacher for the images of one data set.
