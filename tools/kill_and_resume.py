@@ -3,7 +3,7 @@
 python tools/kill_and_resume.py --trials 10 --systems all
 python tools/kill_and_resume.py --trials 3 --systems rdal sca --seed 1 --work-dir /tmp/kills
 
-The toy configs of each system are trained on a CPU, cut down to 9 iterations on 24 images. A trial
+The toy configs of each system are trained on a CPU, cut down to 9 iterations on 12 images. A trial
 kills such a training (SIGKILL) one to three times and resumes it as often. Weights, averages,
 optimiser, schedules and all that was logged must be those of a training that nobody disturbed. The
 trials differ in the config, in the number of workers, and in whether checkpoints are written after
@@ -19,7 +19,6 @@ import shutil
 import sys
 from pathlib import Path
 
-import torch
 from resumes.runs import Outcome, Training, differences, random_moments
 from resumes.toys import toy_config, toy_configs, write_toys
 
@@ -92,7 +91,6 @@ class Trials:
 def main() -> int:
     """Run what is missing and count."""
     args = parse_args()
-    torch.set_num_threads(1)  # this process is forked
     logging.disable(logging.INFO)
     try:
         systems = toy_configs(None if 'all' in args.systems else args.systems)

@@ -22,6 +22,11 @@ from mmmlc.engine.prepare import RunOptions
 
 STEPS = 1000  # at most
 TIMES = ('time', 'data_time', 'memory')  # measured, not computed
+# Importing takes longer than such a training. The server has run nothing, so that it can be forked.
+CONTEXT = multiprocessing.get_context('forkserver')
+CONTEXT.set_forkserver_preload(
+    ['mmpretrain.datasets', 'mmpretrain.models', 'mmdet.models', 'mmmlc.systems.all']
+)
 
 
 class Moment(NamedTuple):
@@ -52,10 +57,10 @@ class _Reporter(Hook):
 
     def after_train(self, runner: Runner) -> None:
         self.stamps[runner.iter] = time.monotonic()
-        torch.save(_state(runner), self.out)
+        torch.save(state_of(runner), self.out)
 
 
-def _state(runner: Runner) -> dict[str, Any]:
+def state_of(runner: Runner) -> dict[str, Any]:
     averages = [hook.ema_model for hook in runner.hooks if hasattr(hook, 'ema_model')]
     logs = runner.message_hub.log_scalars
     return dict(
@@ -98,7 +103,7 @@ class Training:
         self.folder = Path(cfg.work_dir)
         self.folder.mkdir(parents=True, exist_ok=True)
         # Shared without a lock, which a killed process would never release.
-        self.stamps = multiprocessing.RawArray('d', STEPS)
+        self.stamps = CONTEXT.RawArray('d', STEPS)
 
     def run(self, moments: tuple[Moment, ...] = ()) -> Outcome:
         """Train to the end, killed at each of the moments; RuntimeError if the training fails."""
@@ -116,8 +121,7 @@ class Training:
         """Whether the process was killed."""
         self.stamps[:] = [0.0] * STEPS
         arguments = (self.cfg.copy(), resume, self.stamps, out, self.threads)
-        # Forked: importing takes longer than such a training.
-        process = multiprocessing.get_context('fork').Process(target=_train, args=arguments)
+        process = CONTEXT.Process(target=_train, args=arguments)
         process.start()
         try:
             if moment is not None:

@@ -19,8 +19,8 @@ from mmmlc.proposals.store import ImageProposals, encode, write_store
 from mmmlc.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
-IMAGES = dict(train=24, val=8)
-BATCH, EPOCHS = 8, 3
+IMAGES = dict(train=12, val=4)
+BATCH, EPOCHS = 4, 3
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
