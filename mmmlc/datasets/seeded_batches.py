@@ -123,7 +123,8 @@ class SeededBatches:
         skipped, self.skip_batches = self.skip_batches, 0
         position, self._start = self._start, 0
         rank, world_size = get_dist_info()
-        current, seen = None, Counter()
+        current = None
+        seen: Counter = Counter()
         for number, batch in enumerate(self.batches):
             seeds = []
             for index in batch:
@@ -147,13 +148,14 @@ def seed_batches(loader: DataLoader, seed: int) -> SeededBatches | None:
         loader: Changed in place, before it is first iterated.
         seed: The same in all processes.
     """
-    batches = loader.batch_sampler
+    batches: Any = loader.batch_sampler
     if batches is None:
         return None
     if isinstance(batches, SeededBatches):
         batches.seed = seed
         return batches
-    seeded = SeededBatches(batches, len(loader.dataset), seed)
+    dataset: Any = loader.dataset
+    seeded = SeededBatches(batches, len(dataset), seed)
     # A data loader refuses other batches once it is made.
     object.__setattr__(loader, 'batch_sampler', seeded)
     return seeded

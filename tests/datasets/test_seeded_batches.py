@@ -8,6 +8,8 @@ import random
 import numpy as np
 import pytest
 import torch
+from helpers.small_data import write_coco
+from mmengine.config import Config
 from mmengine.dataset import ConcatDataset, InfiniteSampler, RepeatDataset
 from mmengine.runner import Runner
 from torch.utils.data import BatchSampler, Dataset, RandomSampler
@@ -108,6 +110,54 @@ class _labelled(MultiLabelDataset):
 
     def __getitem__(self, index: int) -> tuple:
         return self.samples[index]
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch) -> dict:
+    """Config of a data set with a broken image, balanced, with transforms of three libraries."""
+    monkeypatch.setattr('mmmlc.datasets.multilabel.warn', lambda message: None)
+    steps = [
+        dict(type='mmmlc.RandomResizedCrop', scale=16),
+        dict(type='mmmlc.RandomFlip', prob=0.5),
+        dict(type='mmpretrain.ColorJitter', brightness=0.5, contrast=0.5, saturation=0.5),
+        dict(type='mmpretrain.RandomErasing', erase_prob=0.5, mode='rand'),
+        dict(type='mmmlc.PackInputs'),
+    ]
+    dataset = Config(
+        dict(
+            type='mmmlc.CocoMultiLabel',
+            data_root=str(tmp_path),
+            ann_file='a.json',
+            data_prefix=dict(img_path='images'),
+            pipeline=[dict(type='mmmlc.LoadImage'), *steps],
+            with_boxes=False,
+        )
+    )
+    write_coco(tmp_path, dataset, list('abcde'), images=8)
+    (tmp_path / 'images/000003.png').write_bytes(b'')
+    return dict(type='mmengine.ClassBalancedDataset', dataset=dataset.to_dict(), oversample_thr=1.0)
+
+
+def test_broken_and_balanced_images(photos):
+    """What is taken in place of a broken image, and of a rare class again and again."""
+
+    def inputs(workers: int, history: int) -> list[torch.Tensor]:
+        made = loader(photos, workers, collate_fn=dict(type='pseudo_collate'))
+        for epoch in range(history):
+            epoch_of_photos(made, epoch)
+        return epoch_of_photos(made, 2)
+
+    expected = inputs(0, 0)
+    assert len(expected) > 8
+    assert len({x.numpy().tobytes() for x in expected}) == len(expected)
+    for workers, history in ((2, 0), (0, 2), (2, 2)):
+        found = inputs(workers, history)
+        assert all(torch.equal(x, y) for x, y in zip(expected, found, strict=True))
+
+
+def epoch_of_photos(made, epoch: int) -> list[torch.Tensor]:
+    made.batch_sampler.sampler.set_epoch(epoch)
+    return [image for batch in made for image in batch['inputs']]
 
 
 @pytest.mark.parametrize('world_size', [1, 2, 3])

@@ -1,1 +1,1 @@
-"""Trainings that are killed at random moments and resumed, for tools/kill_and_resume.py and tests."""
+"""Trainings that are killed and resumed, for tools/kill_and_resume.py and tests."""

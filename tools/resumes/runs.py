@@ -15,7 +15,8 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
-from mmengine.runner import Runner, runner as runner_module
+from mmengine.runner import Runner
+from mmengine.runner import runner as runner_module
 
 from mmmlc.engine.launch import build_runner
 from mmmlc.engine.prepare import RunOptions
@@ -61,6 +62,7 @@ class _Reporter(Hook):
 
 
 def state_of(runner: Runner) -> dict[str, Any]:
+    """All that a training has computed: weights, averages, optimiser, schedules, logged numbers."""
     averages = [hook.ema_model for hook in runner.hooks if hasattr(hook, 'ema_model')]
     logs = runner.message_hub.log_scalars
     return dict(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import torch
 from mmengine import dist
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, Runner
-from torch import nn
 from torch.utils.data import DataLoader
 
 from mmmlc.datasets.seeded_batches import SeededBatches, derive_seed, seed_batches, seed_cpu
@@ -40,8 +40,8 @@ class ExactResumeHook(Hook):
         self._seed = 0
         self._rank = 0
         self._batches: SeededBatches | None = None
-        self._seeded: list[nn.Module] = []
-        self._resumed: dict | None = None
+        self._seeded: list[Any] = []
+        self._resumed: dict[str, Any] = {}  # of the checkpoint to go on from
         self._epoch, self._first = 0, 0  # the current epoch and its first iteration
         self._validated = (-1, -1)  # epoch and iteration
 
@@ -79,7 +79,7 @@ class ExactResumeHook(Hook):
         dist.broadcast_object_list(shared)
         self._seed, self._rank = shared[0], dist.get_rank()
         loader = runner.train_dataloader
-        sampler, resumed = _sampler(loader), self._resumed or {}
+        sampler, resumed = _sampler(loader), self._resumed
         if resumed.get('sampler_seed') is not None and hasattr(sampler, 'seed'):
             sampler.seed = resumed['sampler_seed']
         if resumed.get('processes', dist.get_world_size()) != dist.get_world_size():
@@ -95,7 +95,7 @@ class ExactResumeHook(Hook):
     def before_train_epoch(self, runner: Runner) -> None:
         """Tell the loader where the training stands."""
         done = self._batches_done(runner)
-        self._resumed = None
+        self._resumed = {}
         self._epoch, self._first = runner.epoch, runner.iter - done
         if self._batches is not None:
             self._batches.epoch = runner.epoch
@@ -103,7 +103,7 @@ class ExactResumeHook(Hook):
 
     def _batches_done(self, runner: Runner) -> int:
         """Batches of the epoch at hand that have been trained on."""
-        done = (self._resumed or {}).get('batches_done', 0)
+        done = self._resumed.get('batches_done', 0)
         if not done or not _by_epoch(runner):
             return 0
         then, now = self._resumed['epoch_length'], len(runner.train_dataloader)
@@ -115,7 +115,7 @@ class ExactResumeHook(Hook):
         )
         return 0
 
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Seed what the model will draw from."""
         seed = derive_seed(self._seed, 'model', runner.iter, self._rank)
         seed_cpu(seed)
@@ -156,7 +156,7 @@ def _by_epoch(runner: Runner) -> bool:
     return isinstance(runner.train_loop, EpochBasedTrainLoop)
 
 
-def _sampler(loader: DataLoader):
+def _sampler(loader: DataLoader) -> Any:
     # With a batch sampler the loader's own sampler is a dummy.
     return getattr(loader.batch_sampler, 'sampler', loader.sampler)
 

@@ -48,8 +48,11 @@ class Answer(NamedTuple):
 
     def select(self, rows: list[int]) -> Answer:
         """The answer for some of the images."""
+        kept, objectness, classes, detections = (
+            None if value is None else value[rows] for value in self[:4]
+        )
         maps = None if self.maps is None else tuple(value[rows] for value in self.maps)
-        return Answer(*(None if x is None else x[rows] for x in self[:4]), maps)
+        return Answer(kept, objectness, classes, detections, maps)
 
 
 class TeacherCache:

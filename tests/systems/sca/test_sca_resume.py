@@ -1,0 +1,11 @@
+"""SCA-DNN goes on exactly where it was killed, and samples the patches it would have sampled."""
+
+from __future__ import annotations
+
+from helpers.needs import needs_mmdet
+from helpers.resumes import kill_and_resume
+
+
+def test_killed(tmp_path):
+    needs_mmdet()
+    kill_and_resume('sca/sca_r18_toy.py', tmp_path)
