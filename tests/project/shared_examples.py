@@ -35,6 +35,7 @@ HOOKS = [
     dict(type='mmmlc.VocabularyHook'),
     dict(type='mmmlc.ClassWeightHook'),
     dict(type='mmmlc.ChannelsLastHook'),
+    dict(type='mmmlc.ExactResumeHook'),
     dict(type='mmmlc.RegionPictureHook', out_dir='pictures'),
 ]
 PIPELINE = [dict(type='mmmlc.LoadImage'), dict(type='mmmlc.PackInputs')]

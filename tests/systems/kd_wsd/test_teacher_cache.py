@@ -43,6 +43,25 @@ def test_cache_gives_the_same_losses(lab, tmp_path, stage, maps):
     assert calls == [IMAGES] * (4 if stage == 0 and not maps else 2)
 
 
+def test_what_is_kept_stays(lab, tmp_path):
+    """Stage 1 asks for all maps of a batch where one answer is missing; the others stay."""
+    model = build(lab, 0).eval()
+    batch = lab.prepared(model)
+    names = [sample.img_path for sample in batch[1]]
+    model.cache_teacher(tmp_path / 'cache', names, lab.batch(), False, 'float32')
+    expected = model.loss(*batch)
+    records = model._teacher.cache._records
+    before = records.copy()
+    records['filled'][0], records['objectness'][0] = False, 0
+    records['objectness'][2] += 1  # two records an image: itself and mirrored
+    model.loss(*batch)
+    torch.testing.assert_close(records['objectness'][0], before['objectness'][0])
+    assert (records['objectness'][2] == before['objectness'][2] + 1).all()
+    assert records['filled'].tolist() == before['filled'].tolist()
+    records['objectness'][2] = before['objectness'][2]
+    torch.testing.assert_close(model.loss(*batch), expected)
+
+
 def test_cache_is_shared_by_trainings(lab, tmp_path, monkeypatch):
     lines = []
     printer = 'mmmlc.systems.kd_wsd.teacher_cache.print_log'
