@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,12 @@ import torch
 from helpers.places import ROOT
 
 collect_ignore = ['project/sixth_system']  # its test runs in a copy of the tree
+
+
+def pytest_collection_finish() -> None:
+    """mmengine collects garbage for each data set: spare it what all the imports have left."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

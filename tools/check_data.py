@@ -13,7 +13,6 @@ import argparse
 import logging
 import sys
 
-from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 from rich.console import Console
 from rich.progress import track
@@ -21,6 +20,7 @@ from rich.progress import track
 from mmmlc.data_report.files import check_files
 from mmmlc.data_report.output import print_report, write_report
 from mmmlc.data_report.report import SPLITS, load_splits, make_report
+from mmmlc.engine.command_line import add_config_options
 from mmmlc.engine.launch import load_config
 
 
@@ -36,13 +36,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--sheet', type=int, default=36, metavar='N', help='images on a contact sheet (36)'
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='override config keys, e.g. train_dataloader.dataset.data_root=data/other',
-    )
+    add_config_options(parser, 'train_dataloader.dataset.data_root=data/other')
     return parser.parse_args()
 
 

@@ -17,10 +17,10 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 import cv2
-from mmengine.config import DictAction
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mmmlc.engine.command_line import add_config_options
 from mmmlc.engine.launch import load_config
 from mmmlc.proposals.edge_boxes import EdgeBoxes
 from mmmlc.proposals.extract import Extraction, ImageExtractor, Outcome, list_images
@@ -64,13 +64,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--min-area', type=float, default=1000.0, help='least area of a box, pixels (%(default)s)'
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='override config keys, e.g. train_dataloader.dataset.data_root=/data/voc',
-    )
+    add_config_options(parser, 'train_dataloader.dataset.data_root=/data/voc')
     return parser.parse_args(arguments)
 
 

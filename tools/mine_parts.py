@@ -8,8 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mmengine.config import DictAction
-
+from mmmlc.engine.command_line import add_config_options, add_trust
 from mmmlc.engine.launch import build_runner, load_config, load_network
 from mmmlc.systems.msdpd.mine import mine_parts
 from mmmlc.systems.msdpd.mined_file import load_mined
@@ -28,10 +27,8 @@ def parse_args() -> argparse.Namespace:
         'that the config starts from (init_cfg, load_from)',
     )
     parser.add_argument('--pictures', metavar='DIR', help='grids of the best patches')
-    parser.add_argument(
-        '--trust', action='store_true', help='unpickle an old checkpoint; it may run any code'
-    )
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
+    add_trust(parser)
+    add_config_options(parser, 'train_dataloader.batch_size=8')
     return parser.parse_args()
 
 

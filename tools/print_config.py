@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import argparse
 
-from mmengine.config import DictAction
-
 from mmmlc.engine import load_config
+from mmmlc.engine.command_line import add_config_options
 
 
 def parse_args() -> argparse.Namespace:
@@ -18,13 +17,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config', help='config file')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='override config keys, e.g. model.backbone.init_cfg=None model.topn=2',
-    )
+    add_config_options(parser, 'model.backbone.init_cfg=None model.topn=2')
     return parser.parse_args()
 
 

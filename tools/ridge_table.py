@@ -12,8 +12,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mmengine.config import DictAction
-
+from mmmlc.engine.command_line import add_config_options, add_trust
 from mmmlc.engine.launch import build_runner, load_config, load_network
 from mmmlc.systems.msdpd.mine import set_parts
 from mmmlc.systems.msdpd.mined_file import load_mined
@@ -34,10 +33,8 @@ def parse_args() -> argparse.Namespace:
         '--checkpoint', help='weights of the backbone that mined; without, those of the config'
     )
     parser.add_argument('--ridges', type=float, nargs='+', default=RIDGES, metavar='R')
-    parser.add_argument(
-        '--trust', action='store_true', help='unpickle an old checkpoint; it may run any code'
-    )
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
+    add_trust(parser)
+    add_config_options(parser, 'train_dataloader.batch_size=8')
     return parser.parse_args()
 
 

@@ -17,13 +17,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.runner import Runner
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mmmlc.dependencies import require_svm
 from mmmlc.engine import RunOptions, build_runner, load_config, load_weights
+from mmmlc.engine.command_line import add_config_options, add_trust
 from mmmlc.engine.feature_files import Features, average_features, extract_features, open_features
 from mmmlc.engine.prepare import VIEWS
 from mmmlc.evaluation.svm import COSTS, ClassSVM, decide, fit_one_vs_rest, normalise
@@ -50,18 +51,8 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--jobs', type=int, default=-1, help='classes at once (all cores)')
     parser.add_argument('--seed', type=int, default=0, help='of the folds and of LIBLINEAR (0)')
     parser.add_argument('--raw', action='store_true', help='features as they are, not of length 1')
-    parser.add_argument(
-        '--trust',
-        action='store_true',
-        help='unpickle old checkpoints in full: code hidden in them would run',
-    )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='override config keys, e.g. model.head.feature=sampled',
-    )
+    add_trust(parser)
+    add_config_options(parser, 'model.head.feature=sampled')
     return parser.parse_args(arguments)
 
 

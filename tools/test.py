@@ -7,11 +7,9 @@ bash tools/dist_test.sh CONFIG CHECKPOINT 8
 from __future__ import annotations
 
 import argparse
-import os
-
-from mmengine.config import DictAction
 
 from mmmlc.engine import RunOptions, build_runner, leave_processes, load_config, load_weights
+from mmmlc.engine.command_line import add_config_options, add_launcher, add_trust, parse_launched
 from mmmlc.engine.prepare import VIEWS
 
 
@@ -27,24 +25,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--show-max', type=int, metavar='N', help='at most N pictures a process')
     parser.add_argument('--views', choices=VIEWS, help='average ten views, cut from these')
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision (GPU)')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='override config keys, e.g. model.topn=2 model.prediction=global',
-    )
-    parser.add_argument(
-        '--trust',
-        action='store_true',
-        help='unpickle old checkpoints in full: code hidden in them would run',
-    )
-    parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
-    # torchrun gives it in the environment, older launchers as an option.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    add_config_options(parser, 'model.topn=2 model.prediction=global')
+    add_trust(parser)
+    add_launcher(parser)
+    return parse_launched(parser)
 
 
 def main() -> None:

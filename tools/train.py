@@ -7,11 +7,9 @@ bash tools/dist_train.sh configs/mcar/mcar_r101_coco.py 8
 from __future__ import annotations
 
 import argparse
-import os
-
-from mmengine.config import DictAction
 
 from mmmlc.engine import RunOptions, build_runner, leave_processes, load_config
+from mmmlc.engine.command_line import add_config_options, add_launcher, add_trust, parse_launched
 
 
 def parse_args() -> argparse.Namespace:
@@ -35,24 +33,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--sync-bn', action='store_true', help='batch norm over all GPUs')
     parser.add_argument('--no-validate', action='store_true', help='no evaluation in training')
     parser.add_argument('--seed', type=int, help='seed of everything random')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='override config keys, e.g. model.backbone.init_cfg=None model.topn=2',
-    )
-    parser.add_argument(
-        '--trust',
-        action='store_true',
-        help='unpickle old checkpoints in full: code hidden in them would run',
-    )
-    parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
-    # torchrun gives it in the environment, older launchers as an option.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    add_config_options(parser, 'model.backbone.init_cfg=None model.topn=2')
+    add_trust(parser)
+    add_launcher(parser)
+    return parse_launched(parser)
 
 
 def main() -> None:

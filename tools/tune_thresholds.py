@@ -14,11 +14,12 @@ import sys
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 
 from mmmlc.engine import RunOptions, build_runner, load_config, load_weights
 from mmmlc.engine.checkpoints import load_checkpoint_file
+from mmmlc.engine.command_line import add_config_options, add_trust
 
 
 def parse_args() -> argparse.Namespace:
@@ -35,10 +36,8 @@ def parse_args() -> argparse.Namespace:
         'with the transforms of the test',
     )
     parser.add_argument('--work-dir', help='log (work_dirs/<config name>)')
-    parser.add_argument('--trust', action='store_true', help='unpickle the checkpoint fully')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='config overrides'
-    )
+    add_trust(parser)
+    add_config_options(parser, 'model.topn=2')
     return parser.parse_args()
 
 

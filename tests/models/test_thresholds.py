@@ -176,6 +176,7 @@ def run_tool(monkeypatch, folder: Path, options: list[str], *words: str) -> None
     tool('tune_thresholds').main()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('split', ['val', 'train'])
 def test_tool_stores_thresholds(checkpoint, split, monkeypatch, capsys):
     folder, options = checkpoint

@@ -17,6 +17,8 @@ import pytest
 from helpers.places import ROOT
 from tiny_index import pack_installed, write_requirements, write_sdist, write_wheel
 
+from mmmlc import __version__
+
 sys.path.insert(0, str(ROOT / 'tools/install'))
 import packages
 import steps
@@ -168,7 +170,14 @@ def test_interrupted_step_ends_with_all_its_processes(tmp_path):
     env = environment(tmp_path, PYTHONPATH=ROOT / 'tools/install')
     command = [sys.executable, '-c', code]
     streams = dict(stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    running = subprocess.Popen(command, cwd=tmp_path, env=env, **streams)
+    running = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=env,
+        # Tests that a shell started in the background have it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        **streams,
+    )
     with running, pipe.open() as end:
         assert running.stdout.readline().strip() == 'started'
         running.send_signal(signal.SIGINT)
@@ -264,7 +273,8 @@ def test_install_from_nothing_again_and_in_full(checkout, index, tmp_path):
     run('--tests', PIP_FIND_LINKS=index)
     found = distributions(venv / 'bin/python')
     wanted = {'torch': '2.11.0', 'torchvision': '0.26.0', 'onedl-mmdetection': '3.5.1'}
-    wanted |= {'onedl-mmpretrain': '1.3.6', 'opencv-contrib-python': '4.14.0.94', 'mmmlc': '0.1.0'}
+    wanted |= {'onedl-mmpretrain': '1.3.6', 'opencv-contrib-python': '4.14.0.94'}
+    wanted['mmmlc'] = __version__
     assert found.items() >= wanted.items()
     assert {'pytest', 'ruff', 'scikit-learn', 'timm'} <= set(found)
 
@@ -319,6 +329,6 @@ def test_run_tests_hands_its_arguments_on(root, tmp_path):
     script = shutil.copy(root / 'tools/run_tests.sh', tmp_path / 'tools')
     done = bash(script, '--active', '-x', '-k', 'a b', folder=tmp_path)
     expected = ['install --tests --active', 'install --print-python --active']
-    expected += ['-m ruff check .', '-m pytest -x -k a b']
+    expected += ['-m ruff check .', '-m mypy mmmlc', '-m pytest -x -k a b']
     assert calls.read_text().splitlines() == expected
     assert done.returncode == 3  # the tests passed, the linter did not

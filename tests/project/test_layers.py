@@ -31,7 +31,6 @@ LAYERS = [
     ['models'],
     ['engine'],
     ['data_report'],
-    ['apis'],
     ['systems'],
 ]
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}

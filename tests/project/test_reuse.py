@@ -128,6 +128,7 @@ print([name for name in there if name.split('.')[0] == 'mmdet' or name == 'mmcv.
 """
 
 
+@pytest.mark.slow
 def test_parts_need_neither_mmdet_nor_operators_unless_they_say_so():
     """Both are hidden: an import of either would fail."""
     code = 'import sys; sys.path[:0] = ["tests", "tests/project"]' + WITHOUT_MMDET

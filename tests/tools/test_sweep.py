@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers.needs import needs_mmdet
+from helpers.optional import needs_mmdet
 from helpers.small_data import write_for
 from mmengine.config import Config
 from mmengine.registry import init_default_scope

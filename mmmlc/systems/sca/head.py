@@ -31,7 +31,7 @@ from .patches import (
     patch_loss,
     patch_scores,
 )
-from .predictions import set_patches
+from .predictions import KeptPatches, set_patches
 from .relation import PatchRelation
 from .sampling import PatchSampler
 from .truth import TrueBoxes
@@ -50,17 +50,6 @@ class ObjectOutput(NamedTuple):
     labels: Tensor  # (P, C) logits
     confidence: Tensor  # (P,) logit that the patch holds an object
     deltas: Tensor  # (P, 4) from the patch to the object's box, encoded
-
-
-class KeptPatches(NamedTuple):
-    """The patches that make the prediction; an image with fewer than K repeats its best ones."""
-
-    patches: Tensor  # (B, K, 4) as proposed
-    boxes: Tensor  # (B, K, 4) regressed
-    contexts: Tensor  # (B, K, 4) expanded
-    confidence: Tensor  # (B, K) in [0, 1]
-    objects: Tensor  # (B, K, C) in [0, 1]
-    context_labels: Tensor | None  # (B, K, C) in [0, 1]; None without the context branch
 
 
 def _predictor(width: int, outputs: int, std: float, bias: float = 0.0) -> nn.Linear:

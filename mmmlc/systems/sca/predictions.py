@@ -5,7 +5,7 @@ B: images, K: kept patches of an image, N: located objects of an image, C: class
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.structures import InstanceData
@@ -16,8 +16,16 @@ from mmmlc.models.instances import set_instances
 from mmmlc.models.predictions import set_all, set_predictions
 from mmmlc.ops.nms import detect
 
-if TYPE_CHECKING:
-    from .head import KeptPatches
+
+class KeptPatches(NamedTuple):
+    """The patches that make the prediction; an image with fewer than K repeats its best ones."""
+
+    patches: Tensor  # (B, K, 4) as proposed
+    boxes: Tensor  # (B, K, 4) regressed
+    contexts: Tensor  # (B, K, 4) expanded
+    confidence: Tensor  # (B, K) in [0, 1]
+    objects: Tensor  # (B, K, C) in [0, 1]
+    context_labels: Tensor | None  # (B, K, C) in [0, 1]; None without the context branch
 
 
 def set_patches(

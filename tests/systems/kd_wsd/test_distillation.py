@@ -166,6 +166,7 @@ def test_more_that_does_not_fit(lab):
         model.set_teacher(teacher)
 
 
+@pytest.mark.slow
 def test_two_processes_train_and_export(lab):
     cfg = lab.config('two', distiller())
     cfg.train_dataloader.batch_sampler = dict(type='mmmlc.TotalBatchSampler')

@@ -338,6 +338,7 @@ def small(name: str, folder: Path, **backbone) -> Config:
     return cfg
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['teacher_vgg16_voc07', 'teacher_r18_toy'])
 def test_a_training_step(name, tmp_path, monkeypatch):
     monkeypatch.setattr(Config, 'pretty_text', 'formatting it takes most of the time')
@@ -381,7 +382,7 @@ def test_published_settings(data):
 def test_teacher_matches_student():
     """The toy teacher has the backbone of the plain classifier, and starts from its weights."""
     teacher = Config.fromfile(CONFIGS / 'teacher_r18_toy.py')
-    student = Config.fromfile(CONFIGS.parent / 'mcar/baseline_r18_toy.py')
+    student = Config.fromfile(places.TOY_CONFIG)
     assert teacher.model.backbone.pop('init_cfg').prefix == 'backbone.'
     assert teacher.model.backbone == student.model.backbone
     assert teacher.custom_hooks == student.custom_hooks

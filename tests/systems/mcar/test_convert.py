@@ -57,6 +57,7 @@ def ours(arch: str, checkpoint: dict, pooling: str = 'gwp', topn: int = TOPN):
     return model.eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('classes', [20, 80])
 @pytest.mark.parametrize('arch', ARCHS)
 def test_scores_after_converting(arch, classes):
@@ -73,6 +74,7 @@ def test_scores_after_converting(arch, classes):
     assert expected.std(1).min() > 0.05  # classes differ, so their order shows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('arch', 'classes', 'pooling'),
     [
@@ -153,6 +155,7 @@ def test_from_the_published_file_to_a_test(monkeypatch, published, config, tmp_p
         run(monkeypatch, 'convert_mcar_checkpoint.py', published, out)
 
 
+@pytest.mark.slow
 def test_order_by_name(monkeypatch, published, config, tmp_path):
     out = tmp_path / 'ours.pth'
     out.touch()

@@ -59,6 +59,7 @@ AUTHORS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('arch', 'classes', 'pooling'),
     [
@@ -309,6 +310,7 @@ def test_mixed_precision_keeps_the_regions():
     )
 
 
+@pytest.mark.slow
 def test_compiled_model_gives_the_same_logits():
     model, images = build().eval(), torch.randn(2, 3, 64, 64)
     with torch.no_grad():

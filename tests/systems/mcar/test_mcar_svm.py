@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from helpers.places import CONFIGS
 from helpers.svm_lab import learn_two_images
+
+pytestmark = pytest.mark.slow
 
 
 def test_tool_learns_two_images(tmp_path, monkeypatch):

@@ -6,10 +6,12 @@ import json
 import sys
 
 import numpy as np
+import pytest
 from helpers.places import CONFIGS
 from helpers.tool_lab import call, data_options, make_toys
 from PIL import Image
 
+pytestmark = pytest.mark.slow
 CONFIG = CONFIGS / 'mcar/mcar_r18_toy.py'
 
 

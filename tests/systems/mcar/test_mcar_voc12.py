@@ -7,6 +7,7 @@ import sys
 import tarfile
 
 import numpy as np
+import pytest
 import torch
 from helpers.places import CONFIGS, TOOLS
 from helpers.small_data import write_dataset
@@ -16,6 +17,8 @@ from mmengine.registry import DATASETS, DefaultScope
 
 from mmmlc.datasets.voc import VOC
 from mmmlc.registry import MODELS
+
+pytestmark = pytest.mark.slow
 
 
 def _let_images_matter(model: torch.nn.Module) -> None:

@@ -219,6 +219,7 @@ def test_hook_in_a_training(root, toys, tmp_path):
     assert np.asarray(Image.open(pictures[0])).std() > 10
 
 
+@pytest.mark.slow
 def test_a_file_skips_the_mining(root, toys, tmp_path):
     runner = build_runner(toy_config(root, toys, tmp_path / 'first'))
     runner.train()
@@ -238,6 +239,7 @@ def test_a_file_skips_the_mining(root, toys, tmp_path):
         assert first_loss < 0.5 * 20 * math.log(2)  # of classifiers that are zero
 
 
+@pytest.mark.slow
 def test_without_parts_only_the_classifiers_are_fitted(root, toys, tmp_path):
     cfg = toy_config(root, toys, tmp_path)
     cfg.model.head.num_parts = (0, 0)
@@ -247,6 +249,7 @@ def test_without_parts_only_the_classifiers_are_fitted(root, toys, tmp_path):
     assert not list(tmp_path.glob('parts_epoch_*'))
 
 
+@pytest.mark.slow
 def test_mined_again_in_the_course_of_a_training(root, toys, tmp_path):
     cfg = toy_config(root, toys, tmp_path, every=2, pictures=False)
     cfg.train_cfg.max_epochs = cfg.param_scheduler.total_steps = 3

@@ -11,6 +11,8 @@ from mmmlc.systems.msdpd.classifiers import ImageFeatures, fit_classifiers
 from mmmlc.systems.msdpd.mine import mine_parts, share_parts
 from mmmlc.systems.msdpd.mined_file import load_mined
 
+pytestmark = pytest.mark.slow
+
 
 class Batches(list):
     """Of one process; ``dataset`` has the images of both."""

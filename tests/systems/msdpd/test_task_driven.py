@@ -188,6 +188,7 @@ def test_half_precision_is_solved_in_float32(dtype, detectors, locations):
     torch.testing.assert_close(pooled, task_driven_pool(parts.float(), 0.1), rtol=0, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('detectors, locations', [(6, 9), (150, 200)])
 def test_compiles_without_a_graph_break(detectors, locations):
     compiled = torch.compile(task_driven_pool, fullgraph=True, backend='aot_eager')

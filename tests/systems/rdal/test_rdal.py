@@ -524,6 +524,7 @@ model = dict(
 """
 
 
+@pytest.mark.slow
 def test_in_an_mmdet_config(tmp_path):
     needs_mmdet()
     path = tmp_path / 'config.py'

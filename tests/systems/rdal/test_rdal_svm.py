@@ -6,6 +6,8 @@ import pytest
 from helpers.places import CONFIGS
 from helpers.svm_lab import learn_two_images
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     'options',

@@ -350,6 +350,7 @@ def in_process(root, code: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_mmdets_data_and_evaluation_stay_out(root):
     """They need an old augmentation package that mmmlc does not install."""
     needs_mmdet()
