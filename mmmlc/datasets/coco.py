@@ -23,6 +23,7 @@ from mmpretrain.datasets.base_dataset import BaseDataset
 from pycocotools.coco import COCO
 
 from mmmlc.ops.boxes import clip_boxes, from_xywh, to_fractions
+from mmmlc.ops.checks import is_finite
 from mmmlc.registry import DATASETS
 
 from .multilabel import MultiLabelMixin
@@ -197,9 +198,11 @@ def _column(ann_file: str, dataset: dict, section: str, key: str, types: tuple) 
         values = [entry[key] for entry in dataset[section]]
     except (KeyError, TypeError):
         values = [e.get(key) if isinstance(e, dict) else None for e in dataset[section]]
-    if not set(map(type, values)) <= set(types):
-        number = next(i for i, value in enumerate(values) if type(value) not in types)
-        names = ' or '.join(t.__name__ for t in types)
+    numbers = float in types
+    if not set(map(type, values)) <= set(types) or numbers and not all(map(is_finite, values)):
+        good = (type(v) in types and not (numbers and not is_finite(v)) for v in values)
+        number = list(good).index(False)
+        names = 'a finite number' if numbers else ' or '.join(t.__name__ for t in types)
         where = f'{ann_file}: {section}[{number}]'
         raise ValueError(f'{where} has {key}={values[number]!r}, expected {names}')
     return values
