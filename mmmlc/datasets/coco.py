@@ -22,12 +22,12 @@ from mmengine.logging import print_log
 from mmpretrain.datasets.base_dataset import BaseDataset
 from pycocotools.coco import COCO
 
+from mmmlc.datasets import number_checks
 from mmmlc.ops.boxes import clip_boxes, from_xywh, to_fractions
 from mmmlc.ops.checks import is_finite
 from mmmlc.registry import DATASETS
 
 from .multilabel import MultiLabelMixin
-from .number_checks import LARGEST_SIDE, check_areas
 
 _ID = (int, str)
 
@@ -89,7 +89,7 @@ class CocoMultiLabel(MultiLabelMixin, BaseDataset):
         columns = {'box_labels': labels}
         if self.with_boxes:
             columns |= _box_columns(self.ann_file, coco, anns, rows)
-            check_areas(self.ann_file, anns, columns['box_areas'])
+            number_checks.check_areas(self.ann_file, anns, columns['box_areas'])
 
         chosen = labels >= 0
         columns = {key: column[chosen] for key, column in columns.items()}
@@ -236,7 +236,7 @@ def _xywh(ann_file: str, anns: list[dict]) -> np.ndarray:
     values = [ann.get('bbox') for ann in anns]
     try:
         xywh = np.array(values, dtype=np.float64).reshape(len(anns), 4)
-        good = (np.abs(xywh) <= LARGEST_SIDE).all(1) & (xywh[:, 2:] >= 0).all(1)
+        good = (np.abs(xywh) <= number_checks.LARGEST_SIDE).all(1) & (xywh[:, 2:] >= 0).all(1)
     except (TypeError, ValueError):
         good = np.array([_is_box(value) for value in values])
     if not good.all():
