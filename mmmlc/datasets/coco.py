@@ -19,8 +19,13 @@ from mmengine.logging import print_log
 from mmpretrain.datasets.base_dataset import BaseDataset
 from pycocotools.coco import COCO
 
+from mmmlc.datasets import number_checks
 from mmmlc.ops.boxes import clip_boxes, from_xywh, to_fractions
+<<<<<<< HEAD
 from mmmlc.ops.wording import listed
+=======
+from mmmlc.ops.checks import is_finite
+>>>>>>> values
 from mmmlc.registry import DATASETS
 
 from .multilabel import MultiLabelMixin
@@ -93,6 +98,7 @@ class CocoMultiLabel(MultiLabelMixin, BaseDataset):
         columns = {'box_labels': labels}
         if self.with_boxes:
             columns |= _box_columns(self.ann_file, coco, anns, rows)
+            number_checks.check_areas(self.ann_file, anns, columns['box_areas'])
 
         chosen = labels >= 0
         columns = {key: column[chosen] for key, column in columns.items()}
@@ -219,9 +225,11 @@ def _column(ann_file: str, dataset: dict, section: str, key: str, types: tuple) 
         values = [entry[key] for entry in dataset[section]]
     except (KeyError, TypeError):
         values = [e.get(key) if isinstance(e, dict) else None for e in dataset[section]]
-    if not set(map(type, values)) <= set(types):
-        number = next(i for i, value in enumerate(values) if type(value) not in types)
-        names = ' or '.join(t.__name__ for t in types)
+    numbers = float in types
+    if not set(map(type, values)) <= set(types) or numbers and not all(map(is_finite, values)):
+        good = (type(v) in types and not (numbers and not is_finite(v)) for v in values)
+        number = list(good).index(False)
+        names = 'a finite number' if numbers else ' or '.join(t.__name__ for t in types)
         where = f'{ann_file}: {section}[{number}]'
         raise ValueError(f'{where} has {key}={values[number]!r}, expected {names}')
     return values
@@ -273,7 +281,7 @@ def _xywh(ann_file: str, anns: list[dict]) -> np.ndarray:
     values = [ann.get('bbox') for ann in anns]
     try:
         xywh = np.array(values, dtype=np.float64).reshape(len(anns), 4)
-        good = np.isfinite(xywh).all(1) & (xywh[:, 2:] >= 0).all(1)
+        good = (np.abs(xywh) <= number_checks.LARGEST_SIDE).all(1) & (xywh[:, 2:] >= 0).all(1)
     except (TypeError, ValueError):
         good = np.array([_is_box(value) for value in values])
     if not good.all():

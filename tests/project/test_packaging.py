@@ -30,7 +30,8 @@ USERS_TOOLS = [
 OTHER_TOOLS = [
     *('benchmark.py', 'check_install.py', 'install.sh', 'ledger.py', 'quickstart.py'),
     *('quickstart.sh', 'run_tests.sh', 'sweep.py', 'check_photos.py', 'compare_configs.py'),
-    *('strict_yaml.py', 'benchmarks/', 'install/', 'metafiles/', 'sweeps/'),
+    *('strict_yaml.py', 'benchmarks/', 'install/', 'metafiles/', 'resumes/', 'sweeps/'),
+    *('endurance.py', 'generate_cases.py', 'kill_and_resume.py', 'torture.py'),
 ]
 
 
