@@ -21,11 +21,8 @@ from pycocotools.coco import COCO
 
 from mmmlc.datasets import number_checks
 from mmmlc.ops.boxes import clip_boxes, from_xywh, to_fractions
-<<<<<<< HEAD
-from mmmlc.ops.wording import listed
-=======
 from mmmlc.ops.checks import is_finite
->>>>>>> values
+from mmmlc.ops.wording import listed
 from mmmlc.registry import DATASETS
 
 from .multilabel import MultiLabelMixin
