@@ -19,6 +19,6 @@ def check_areas(ann_file: str, anns: Sequence[dict], areas: np.ndarray) -> None:
     if len(wrong):
         ann = anns[wrong[0]]
         raise ValueError(
-            f'{ann_file}: annotation id {ann["id"]} has area={ann.get("area")!r}, expected a finite '
-            'number from 0'
+            f'{ann_file}: annotation id {ann["id"]} has area={ann.get("area")!r}, expected a '
+            'finite number from 0'
         )

@@ -216,7 +216,7 @@ def _changed(section: str, entry: int, **changes) -> dict:
         ),
         (
             json.dumps(_content()).replace('40,', '1e999,', 1),
-            r'images\[0\] has width, height \[inf',
+            r'images\[0\] has width=inf, expected a finite number',
         ),
         (json.dumps(_content()).replace('123.5', '1e999'), 'annotation id 2 has area=inf'),
         (_changed('annotations', 1, iscrowd=7), 'annotation id 2 has iscrowd=7, expected 0 or 1'),

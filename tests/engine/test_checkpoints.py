@@ -110,7 +110,7 @@ def test_hostile_file_is_refused(monkeypatch, tmp_path, config, tool, payload):
     write_hostile(file, mark, payload)
     wanted = {plain_call: r'posix\.mkdir', call_by_getattr: r'HistoryBuffer\.__init__'}[payload]
     with pytest.raises(
-        ValueError, match=rf'hostile\.pth is refused: it asks for {wanted}.*--trust'
+        ValueError, match=rf'hostile\.pth.* is refused: it asks for {wanted}.*--trust'
     ):
         run_tool(monkeypatch, TOOLS[tool](config, file))
     assert not mark.exists()
@@ -132,9 +132,14 @@ def test_old_file_needs_trust(monkeypatch, tmp_path, config, trained, tool):
     use_strict_loaders()
 
 
+# They train, and read what they have written themselves.
+OWN_FILES_ALONE = {'endurance.py', 'torture.py'}
+
+
 def test_every_tool_that_loads_is_tested(tmp_path):
     loads = re.compile(r'(build_runner|load_checkpoint_file|convert_mcar_file)\(')
     tools = {path.name for path in TOOL_FOLDER.glob('*.py') if loads.search(path.read_text())}
+    tools -= OWN_FILES_ALONE
     assert tools == {words(tmp_path / 'config.py', Path('file'))[0] for words in TOOLS.values()}
 
 

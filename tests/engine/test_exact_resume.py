@@ -124,21 +124,25 @@ def test_best_checkpoint_is_not_lost(toys, tmp_path):
     assert differences(expected, state_of(again)) == []
 
 
+HALVES = dict(optim_wrapper__accumulative_counts=2)
+
+
 def test_what_cannot_be_exact_is_said(toys, tmp_path, monkeypatch):
     said: list[str] = []
     monkeypatch.setattr('mmmlc.engine.hooks.exact_resume._warn', said.append)
-    train(toys, tmp_path, optim_wrapper__accumulative_counts=2, **WITHIN)
+    train(toys, tmp_path, **HALVES, **WITHIN)
     between = [text for text in said if 'lies between two updates' in text]
     assert len(between) == len(said) == 4, said  # of 9 iterations 1, 3, 5 and 7
     said.clear()
-    train(toys, tmp_path, 'iter_4.pth', train_dataloader__batch_size=3, **WITHIN)
-    assert len(said) == 1 and 'batch 1 of 3 of an epoch, which now has 4' in said[0]
-    said.clear()
+    with pytest.raises(
+        ValueError, match='6 images per update, 8 in the training of the checkpoint'
+    ):
+        train(toys, tmp_path, 'iter_4.pth', **HALVES, train_dataloader__batch_size=3, **WITHIN)
     checkpoint = torch.load(tmp_path / 'iter_4.pth', weights_only=False)
     checkpoint['meta']['exact_resume']['processes'] = 8
     torch.save(checkpoint, tmp_path / 'eight.pth')
-    train(toys, tmp_path, 'eight.pth', **WITHIN)
-    assert len(said) == 1 and 'with 8 processes and goes on with 1' in said[0]
+    train(toys, tmp_path, 'eight.pth', **HALVES, **WITHIN)
+    assert 'with 8 processes and goes on with 1' in said[0]
 
 
 def in_process(rank: int, data: Path, folder: Path) -> None:
