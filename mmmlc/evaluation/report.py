@@ -18,6 +18,7 @@ from rich.text import Text
 
 from mmmlc.neutral import safe_line, write_csv
 from mmmlc.ops.score_accumulator import Evaluation
+from mmmlc.plots import save_figure
 
 # Of more classes than this, tables and plots show so many of the best and of the worst.
 MOST_ROWS = 300
@@ -143,4 +144,4 @@ def plot_average_precision(results: Sequence[Row], path: str | Path) -> None:
     if left_out:
         title += f', {left_out} without positives left out'
     axes.set_title(title, fontsize=10)
-    figure.savefig(path)
+    save_figure(figure, path)

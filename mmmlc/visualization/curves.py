@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from mmmlc.plots import save_figure
+
 Points = list[tuple[float, float]]
 
 
@@ -53,4 +55,4 @@ def draw_curves(work_dirs: Mapping[str, str | Path], out: str | Path) -> None:
     for axes in (loss_axes, map_axes):
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.savefig(out, dpi=110)
+    save_figure(figure, out, dpi=110)

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from mmmlc.plots import save_figure
+
 COLOURS = ('#4c78a8', '#f58518', '#54a24b')
 MOST_IN_MATRIX = 60
 NUMBERS_UP_TO = 25
@@ -60,7 +62,7 @@ def plot_frequencies(
     if len(shares) > 1:
         axes.legend(loc='lower right', fontsize=8)
     axes.set_title(title, fontsize=10)
-    figure.savefig(path)
+    save_figure(figure, path)
 
 
 def most_frequent(counts: np.ndarray) -> np.ndarray:
@@ -102,4 +104,4 @@ def plot_cooccurrence(
             )
     figure.colorbar(image, ax=axes, shrink=0.6, label='images of the row with the column too (%)')
     axes.set_title(title, fontsize=10)
-    figure.savefig(path)
+    save_figure(figure, path)
