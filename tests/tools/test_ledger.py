@@ -95,6 +95,7 @@ def test_command_fits_tool_and_config(command, monkeypatch, no_initialisation):
     """The tool takes it, every option changes the config, and the model builds with them."""
     args = parsed(command, monkeypatch)
     tool = (ROOT / command.split()[1]).read_text()
+    tool += (ROOT / 'mmmlc/engine/command_line.py').read_text()  # options that tools share
     for option in (word for word in command.split() if word.startswith('--')):
         assert f"'{option}'" in tool  # argparse takes abbreviations
     cfg = Config.fromfile(ROOT / args.config)
