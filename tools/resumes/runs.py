@@ -26,7 +26,14 @@ TIMES = ('time', 'data_time', 'memory')  # measured, not computed
 # Importing takes longer than such a training. The server has run nothing, so that it can be forked.
 CONTEXT = multiprocessing.get_context('forkserver')
 CONTEXT.set_forkserver_preload(
-    ['mmpretrain.datasets', 'mmpretrain.models', 'mmdet.models', 'mmmlc.systems.all']
+    # mmmlc first: mmdet asks for mmcv's operators when it is imported.
+    [
+        'mmmlc.registry',
+        'mmpretrain.datasets',
+        'mmpretrain.models',
+        'mmdet.models',
+        'mmmlc.systems.all',
+    ]
 )
 
 
