@@ -151,6 +151,13 @@ def require_mmdet() -> None:
 
     mmcv's operators may be compiled ones or those of :mod:`mmmlc.mmcv_ops`.
     """
+    rpn = sys.modules.get('mmdet.models.dense_heads.rpn_head')
+    if rpn is not None and rpn.batched_nms.__module__ == rpn.__name__:
+        # mmdet has put functions that only raise in the place of operators that it did not find.
+        raise ImportError(
+            "mmdet was imported (mmpretrain.models does that, too) before mmmlc, which gives mmcv's "
+            'operators: import mmmlc first'
+        )
     if problems := core_problems() + _fork_problems('mmdet'):
         _refuse('Detection', problems)
     needed = ('six', 'shapely', 'terminaltables', 'scipy', 'tqdm', 'pycocotools')

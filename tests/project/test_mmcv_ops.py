@@ -377,3 +377,20 @@ def test_faster_rcnn_trains_and_predicts(root):
     losses, checks, columns = in_process(root, FASTER_RCNN)[-3:]
     assert losses == "['acc', 'loss_bbox', 'loss_cls', 'loss_rpn_bbox', 'loss_rpn_cls']"
     assert (checks, columns) == ('True True', '4')
+
+
+def test_mmdet_before_mmmlc_is_told(root):
+    """Or SCA-DNN would fail in its first step."""
+    code = """
+import mmpretrain.models
+import mmmlc
+from mmmlc.dependencies import require_mmdet
+try:
+    require_mmdet()
+except ImportError as error:
+    print(error)
+"""
+    hidden = HIDE_COMPILED.replace('import mmmlc\n', '')
+    command = [sys.executable, '-W', 'ignore', '-c', hidden + code]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith('import mmmlc first')
