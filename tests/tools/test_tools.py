@@ -47,14 +47,15 @@ def test_training_writes_checkpoint_and_log(trained):
     assert any('loss' in r for r in records) and any('mAP' in r for r in records)
 
 
-def test_resume_goes_on(trained, toys):
+def test_resume_goes_on(toys, tmp_path):
     options = [*data_options(toys), 'train_cfg.max_epochs=2', 'param_scheduler.total_steps=2']
-    result = call(
-        sys.executable, 'tools/train.py', CONFIG, '--work-dir', trained, '--resume',
-        trained / 'epoch_1.pth', '--no-validate', '--cfg-options', *options,
-    )  # fmt: skip
+    train = (sys.executable, 'tools/train.py', CONFIG, '--work-dir', tmp_path, '--no-validate')
+    keep = 'default_hooks.checkpoint.max_keep_ckpts=-1'
+    call(*train, '--cfg-options', *options, keep)
+    (tmp_path / 'epoch_2.pth').unlink()
+    result = call(*train, '--resume', tmp_path / 'epoch_1.pth', '--cfg-options', *options, keep)
     assert 'Epoch(train) [2]' in result.stdout and 'Epoch(train) [1]' not in result.stdout
-    assert torch.load(trained / 'epoch_2.pth', weights_only=False)['meta']['epoch'] == 2
+    assert torch.load(tmp_path / 'epoch_2.pth', weights_only=False)['meta']['epoch'] == 2
 
 
 def test_evaluation_writes_results_and_pictures(trained, toys, tmp_path):
