@@ -155,7 +155,7 @@ def require_mmdet() -> None:
     if rpn is not None and rpn.batched_nms.__module__ == rpn.__name__:
         # mmdet has put functions that only raise in the place of operators that it did not find.
         raise ImportError(
-            "mmdet was imported (mmpretrain.models does that, too) before mmmlc, which gives mmcv's "
+            "mmdet was imported (mmpretrain.models does that, too) before mmmlc, which has mmcv's "
             'operators: import mmmlc first'
         )
     if problems := core_problems() + _fork_problems('mmdet'):
