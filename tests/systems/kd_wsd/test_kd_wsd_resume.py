@@ -8,6 +8,8 @@ from helpers.resumes import kill_and_resume
 
 from mmmlc.systems.kd_wsd.multi_scale import MultiScaleDataPreprocessor
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize('training', ['teacher', 'kd-stage1', 'kd-stage2'])
 def test_killed(tmp_path, training):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from helpers.resumes import kill_and_resume
+
+pytestmark = pytest.mark.slow
 
 
 def test_killed(tmp_path):

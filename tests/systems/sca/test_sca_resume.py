@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from helpers.optional import needs_mmdet
 from helpers.resumes import kill_and_resume
+
+pytestmark = pytest.mark.slow
 
 
 def test_killed(tmp_path):
