@@ -35,6 +35,8 @@ HOOKS = [
     dict(type='mmmlc.VocabularyHook'),
     dict(type='mmmlc.ClassWeightHook'),
     dict(type='mmmlc.ChannelsLastHook'),
+    dict(type='mmmlc.CheckpointHook', interval=1),
+    dict(type='mmmlc.DivergenceHook'),
     dict(type='mmmlc.ExactResumeHook'),
     dict(type='mmmlc.RegionPictureHook', out_dir='pictures'),
 ]

@@ -20,6 +20,7 @@ LAYERS = [
         'lazy',
         'mmcv_ops',
         'neutral',
+        'plots',
         'registry',
         'safe_pickle',
         'toy_scenes',
