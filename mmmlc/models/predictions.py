@@ -41,7 +41,7 @@ def stack_targets(samples: list[DataSample], num_classes: int) -> tuple[Tensor, 
         targets = _many_hot([s.gt_label for s in samples], num_classes)
     known = known_pairs(samples, num_classes, targets.device)
     if known is not None and 'gt_known' not in samples[0]:
-        _refuse_mixed(samples, targets)
+        _refuse_mixed(samples, targets, known)
     return targets, known
 
 
@@ -56,12 +56,13 @@ def known_pairs(samples: list[DataSample], num_classes: int, device: torch.devic
     return _many_hot(ignored, num_classes) == 0
 
 
-def _refuse_mixed(samples: list[DataSample], targets: Tensor) -> None:
+def _refuse_mixed(samples: list[DataSample], targets: Tensor, known: Tensor) -> None:
     """Raise ValueError if scores are not those of the labels: somebody mixed them."""
     if not all('gt_score' in sample and 'gt_label' in sample for sample in samples):
         return
     labels = _many_hot([sample.gt_label for sample in samples], targets.shape[1])
-    if not torch.equal(labels.to(targets), targets):
+    # What stands in the place of an unknown label says nothing.
+    if not torch.equal(labels.to(targets) * known, targets * known):
         raise ValueError(
             'images with unknown labels (gt_label_ignore) were mixed: what the partner does not '
             'know would be trained as absent. Set '
