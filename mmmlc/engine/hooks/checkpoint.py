@@ -53,6 +53,7 @@ class CheckpointHook(PlainCheckpointHook):
         super().before_train(runner)
         self._needed: int | None = None
         self._meta: dict[str, int] = {}
+        self._good: str | None = runner._load_from if runner._resume else None
         self.keep_ckpt_ids: deque[int]  # made there if max_keep_ckpts is given
         # What a killed run did not get to remove; it goes with the next best checkpoint.
         self._superseded = self._best_files() if self.save_best else []
@@ -93,13 +94,11 @@ class CheckpointHook(PlainCheckpointHook):
 
     def last_good(self, runner: Runner) -> str:
         """Some words on the checkpoint to go on from."""
-        pointer = Path(runner.work_dir, POINTER)
-        path = pointer.read_text().strip() if pointer.is_file() else ''
-        if not path:
+        if self._good is None:
             return 'no checkpoint has been saved'
         config = getattr(runner.cfg, 'filename', None) or 'CONFIG'
         command = f'python tools/train.py {config} --work-dir {runner.work_dir} --resume'
-        return f'the last good checkpoint is {path}, to go on from it: {command}'
+        return f'the last good checkpoint is {self._good}, to go on from it: {command}'
 
     @property
     def _is_local(self) -> bool:
@@ -226,6 +225,7 @@ class CheckpointHook(PlainCheckpointHook):
     def _point(self, runner: Runner) -> None:
         pointer = Path(runner.work_dir, POINTER)
         self._first(runner, POINTER, lambda: write_whole(pointer, str(self.last_ckpt).encode()))
+        self._good = self.last_ckpt
 
     def _first(self, runner: Runner, name: str, action: Callable[[], None]) -> None:
         """Only the first process acts."""
