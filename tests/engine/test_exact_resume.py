@@ -139,10 +139,11 @@ def test_what_cannot_be_exact_is_said(toys, tmp_path, monkeypatch):
     ):
         train(toys, tmp_path, 'iter_4.pth', **HALVES, train_dataloader__batch_size=3, **WITHIN)
     checkpoint = torch.load(tmp_path / 'iter_4.pth', weights_only=False)
-    checkpoint['meta']['exact_resume']['processes'] = 8
+    checkpoint['meta']['exact_resume'].update(processes=8, epoch_length=7)
     torch.save(checkpoint, tmp_path / 'eight.pth')
     train(toys, tmp_path, 'eight.pth', **HALVES, **WITHIN)
     assert 'with 8 processes and goes on with 1' in said[0]
+    assert 'batch 1 of 7 of an epoch, which now has 3 batches: the epoch begins anew' in said[1]
 
 
 def in_process(rank: int, data: Path, folder: Path) -> None:
