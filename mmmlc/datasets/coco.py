@@ -94,8 +94,8 @@ class CocoMultiLabel(MultiLabelMixin, BaseDataset):
         labels = np.array([label_of[ann['category_id']] for ann in anns], dtype=np.int64)
         columns = {'box_labels': labels}
         if self.with_boxes:
+            number_checks.check_areas(self.ann_file, anns)
             columns |= _box_columns(self.ann_file, coco, anns, rows)
-            number_checks.check_areas(self.ann_file, anns, columns['box_areas'])
 
         chosen = labels >= 0
         columns = {key: column[chosen] for key, column in columns.items()}
@@ -279,7 +279,7 @@ def _xywh(ann_file: str, anns: list[dict]) -> np.ndarray:
     try:
         xywh = np.array(values, dtype=np.float64).reshape(len(anns), 4)
         good = (np.abs(xywh) <= number_checks.LARGEST_SIDE).all(1) & (xywh[:, 2:] >= 0).all(1)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         good = np.array([_is_box(value) for value in values])
     if not good.all():
         ann = anns[int(np.argmin(good))]
@@ -291,8 +291,4 @@ def _xywh(ann_file: str, anns: list[dict]) -> np.ndarray:
 
 
 def _is_box(value: object) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) == 4
-        and all(isinstance(v, (int, float)) for v in value)
-    )
+    return isinstance(value, list) and len(value) == 4 and all(map(is_finite, value))
