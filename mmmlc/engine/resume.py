@@ -193,12 +193,12 @@ def _checked(path: str) -> str:
         check_whole(Path(path), read_training(Path(path)))
     except NoTrainingError as error:
         raise ValueError(
-            f'--resume {path}: it {error}. To begin a training from its weights: '
+            f'--resume {path} {error}. To begin a training from its weights: '
             f'--cfg-options load_from={path}'
         ) from error
     except UnusableError as error:
         others = [other for other in Path(path).parent.glob('*.pth') if other != Path(path)]
         good = find_checkpoint(others).path
         advice = 'no other one in its folder is good' if good is None else f'take --resume {good}'
-        raise ValueError(f'--resume {path}: it {error}; {advice}') from error
+        raise ValueError(f'--resume {path} {error}; {advice}') from error
     return path

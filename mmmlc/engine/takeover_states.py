@@ -17,8 +17,6 @@ from .config_text import MISSING
 # State of a schedule that moves; the rest says what it is.
 _MOVING = {'_global_step', '_last_value', 'base_values', 'last_step', 'verbose', 'anneal_func'}
 _MOVING |= {'best', 'num_bad_epochs', 'cooldown_counter', 'optimizer', 'rule_worse'}
-# Schedules whose values do not depend on how long the training is.
-_PLAIN = ('MultiStep', 'Step', 'Exponential')
 # Counted in epochs or iterations.
 _STEPS = ('end', 'total_steps', 'total_iters', 'milestones', 'step_size', 'T_max')
 # Of a parameter group: not settings, or how they are computed.
@@ -103,12 +101,19 @@ def _is_ignored(key: str, state: dict, scheduler: Any) -> bool:
     old, new = state[key], scheduler.state_dict()[key]
     if callable(new) or key.startswith('_') or _same(old, new):
         return False
-    # A shorter training ends before its schedule does; plain ones are lengthened, see below.
-    return not (key == 'end' and (_is_plain(scheduler) or new < old))
+    # A training may end before its schedule does. Where nothing else differs, the values of a
+    # schedule do not depend on where it ends, so it can go on: see lengthen.
+    return key != 'end' or (new > old and new - scheduler.begin > _length(scheduler))
+
+
+def _length(scheduler: Any) -> float:
+    """Steps after which a schedule is over: one-cycle is an error then, cosine turns round."""
+    lengths = (getattr(scheduler, name, math.inf) for name in ('total_steps', 'T_max'))
+    return min(lengths)
 
 
 def lengthen(runner: Runner, checkpoint: dict) -> list[int]:
-    """Let plain schedules go on to the new end of a training.
+    """Let schedules go on to the new end of a training.
 
     Returns:
         For each schedule how many steps it has missed because it was at its old end: the last step
@@ -117,7 +122,7 @@ def lengthen(runner: Runner, checkpoint: dict) -> list[int]:
     missed = []
     for state, scheduler in zip(_scheduler_states(checkpoint), schedulers(runner), strict=True):
         count = 0
-        if _is_plain(scheduler) and scheduler.end > state['end']:
+        if scheduler.end > state['end']:
             count = max(0, state['_global_step'] - state['end'] + 1)
             state['_global_step'] -= count
             state['end'] = scheduler.end
@@ -146,11 +151,6 @@ def _flat(schedules: Any) -> list[Any]:
     if isinstance(schedules, dict):
         return [schedule for name in sorted(schedules) for schedule in schedules[name]]
     return list(schedules)
-
-
-def _is_plain(scheduler: Any) -> bool:
-    names = [f'{name}{what}' for name in _PLAIN for what in ('LR', 'Momentum', 'ParamScheduler')]
-    return type(scheduler).__name__ in names
 
 
 def _same(old: Any, new: Any) -> bool:
