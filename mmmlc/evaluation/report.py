@@ -114,6 +114,11 @@ def write_report(out_dir: str | Path, results: Sequence[Row], summary: dict[str,
     plot_average_precision(results, out_dir / 'per_class.png')
 
 
+def _short(name: str, most: int = 40) -> str:
+    """A name that leaves room for the bars."""
+    return name if len(name) <= most else f'{name[: most - 1]}…'
+
+
 def plot_average_precision(results: Sequence[Row], path: str | Path) -> None:
     """Horizontal bars of the classes' AP, the best on top, with their mean as a line.
 
@@ -131,7 +136,7 @@ def plot_average_precision(results: Sequence[Row], path: str | Path) -> None:
     figure = Figure(figsize=(8, height), dpi=120, layout='constrained')
     axes = figure.subplots()
     bars = axes.barh(range(len(shown)), values, color='#4c78a8')
-    labels = [f'{safe_line(r.name)} ({r.positives})' for _, r in shown]
+    labels = [f'{_short(safe_line(r.name))} ({r.positives})' for _, r in shown]
     axes.set_yticks(range(len(shown)), labels, fontsize=8, parse_math=False)
     axes.axvline(mean, color='#e45756', linestyle='--', linewidth=1)
     blank = {'facecolor': 'white', 'edgecolor': 'none', 'pad': 0.5}
