@@ -28,6 +28,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mmmlc.toy_scenes.scenes import SPLITS, VERSION, ToyObject, draw_scene
 from mmmlc.toy_scenes.shapes import CLASSES
+from mmmlc.whole_files import write_whole
 
 SIZES = (48, 1024)
 MARKER = '.unfinished.json'
@@ -54,13 +55,6 @@ def _read(path: Path) -> dict:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _write_json(path: Path, content: dict) -> None:
-    """All of the file or none of it."""
-    partial_path = path.with_name(path.name + '.part')
-    partial_path.write_text(json.dumps(content))
-    os.replace(partial_path, path)
 
 
 def is_complete(out: Path, parameters: dict) -> bool:
@@ -102,7 +96,7 @@ def prepare_folder(out: Path, parameters: dict, force: bool) -> None:
     for name in (*SPLITS, 'annotations'):
         shutil.rmtree(out / name, ignore_errors=True)
         (out / name).mkdir(parents=True)
-    _write_json(out / MARKER, parameters)
+    write_whole(out / MARKER, json.dumps(parameters).encode())
 
 
 def write_image(task: tuple[str, int], folder: str, seed: int, size: int) -> list[ToyObject]:
@@ -211,7 +205,7 @@ def make_toy_scenes(
             progress.advance(bar)
     for split, part in zip(SPLITS, (objects[:train], objects[train:]), strict=True):
         path = out / 'annotations' / f'instances_{split}.json'
-        _write_json(path, coco_json(part, split, parameters))
+        write_whole(path, json.dumps(coco_json(part, split, parameters)).encode())
     (out / MARKER).unlink()
     return True
 

@@ -72,7 +72,7 @@ def count_writes(folder: Path, limit: float = float('inf')) -> list[tuple[str, i
         buffer = io.BufferedWriter(CountedFile(path, written, limit))
         return buffer if 'b' in mode else io.TextIOWrapper(buffer)
 
-    builtins.open = counted
+    builtins.open = io.open = counted  # pathlib calls the second one
     return written
 
 

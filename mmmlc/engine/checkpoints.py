@@ -20,9 +20,9 @@ from mmengine.optim import OneCycleParamScheduler
 from mmengine.runner import CheckpointLoader
 
 from mmmlc.safe_pickle import allowed, named
+from mmmlc.whole_files import write_whole
 
 from .addresses import PREFIXES, locate
-from .whole_files import write_whole
 from .zip_checks import check_zip
 
 _trusted = False  # what use_strict_loaders was told
@@ -59,7 +59,8 @@ def load_checkpoint_file(
         trust: Unpickle in full, which runs code hidden in the file. None: as the tool's ``--trust``
             says, otherwise no.
         map_location: See ``torch.load``.
-        mmap: Leave the tensors of a file on the disk until they are used. For the new format only.
+        mmap: Leave the tensors of a file on the disk until they are used, and don't compare its
+            checksums. For the new format only.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -69,7 +70,7 @@ def load_checkpoint_file(
     path = str(path)
     trust = _trusted if trust is None else trust
     place = locate(path)
-    if not trust:
+    if not trust and not mmap:
         check_zip(place, path)
     checkpoint = _read(place, path, trust, map_location=map_location, mmap=mmap)
     if not isinstance(checkpoint, dict):

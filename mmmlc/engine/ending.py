@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from mmengine import dist
 
-from .whole_files import FULL, DiskFullError
+from mmmlc.whole_files import FULL, DiskFullError
 
 
 class TrainingEndedError(RuntimeError):

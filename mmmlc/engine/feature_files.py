@@ -7,7 +7,6 @@ arrays ``positive.npy``, ``difficult.npy`` and ``ignored.npy``, and ``state.json
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Sequence, Sized
 from pathlib import Path
@@ -22,6 +21,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
+
+from mmmlc.whole_files import write_whole
 
 STATE = 'state.json'
 LABELS = {'positive': 'gt_label', 'difficult': 'gt_label_difficult', 'ignored': 'gt_label_ignore'}
@@ -171,10 +172,8 @@ class _Writer:
         """First the rows, then how many: a kill in between costs rows, and shows no wrong one."""
         for array in self.arrays.values():
             array.flush()
-        part = self.folder / f'{STATE}.part'
         state = dict(made_of=self.made_of, done=self.done, names=self.names)
-        part.write_text(json.dumps(state))
-        os.replace(part, self.folder / STATE)
+        write_whole(self.folder / STATE, json.dumps(state).encode())
         self.saved = time.monotonic()
 
 

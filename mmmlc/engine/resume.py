@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 from .checkpoints import load_checkpoint_file
 from .records import saved_at
 from .tensors import describe_not_finite, not_finite
+from .zip_checks import check_zip
 
 POINTER = 'last_checkpoint'
 
@@ -74,14 +75,10 @@ def check_whole(path: Path, content: dict) -> None:
     Raises:
         UnusableError: if the checksum of a part is wrong, or weights are not finite.
     """
-    if zipfile.is_zipfile(path):
-        try:
-            with zipfile.ZipFile(path) as file:
-                broken = file.testzip()
-        except (zipfile.BadZipFile, OSError, EOFError) as error:
-            raise UnusableError(f'is damaged: {error}') from error
-        if broken is not None:
-            raise UnusableError(f'is damaged: the checksum of {broken} is wrong')
+    try:
+        check_zip(str(path), str(path))
+    except (ValueError, OSError) as error:
+        raise UnusableError(str(error).removeprefix(f'{path} ')) from error
     weights = {key: content[key] for key in ('state_dict', 'ema_state_dict') if key in content}
     if names := not_finite(weights):
         raise UnusableError(f'is of a diverged training: {describe_not_finite(names)}')

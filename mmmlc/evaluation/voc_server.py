@@ -6,25 +6,26 @@ Legend: C classes.
 from __future__ import annotations
 
 import contextlib
-import os
 import tarfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from mmmlc.neutral import safe_file_name
 from mmmlc.ops.checks import check_choice
 from mmmlc.registry import METRICS
+from mmmlc.whole_files import whole_file
+
+from .plain_keys import PlainKeysMetric
 
 
 @METRICS.register_module()
-class VOCServerFiles(BaseMetric):
+class VOCServerFiles(PlainKeysMetric):
     """Write ``results/VOC2012/Main/comp1_cls_test_<class>.txt`` below ``out_dir``, one per class.
 
     A line is ``<image id> <score>``, the score with as many digits as it has. Samples need
@@ -58,9 +59,7 @@ class VOCServerFiles(BaseMetric):
         collect_device: str = 'cpu',
         collect_dir: str | None = None,
     ) -> None:
-        # mmengine warns where a prefix is missing; plain keys are intended here.
-        super().__init__(collect_device, 'none', collect_dir)
-        self.prefix = None
+        super().__init__(collect_device, collect_dir=collect_dir)
         check_choice('comp', comp, ('comp1', 'comp2'))
         self.out_dir = out_dir
         self.comp = comp
@@ -96,7 +95,8 @@ class VOCServerFiles(BaseMetric):
         folder = Path(self.out_dir) / 'results' / f'VOC{self.year}' / 'Main'
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f'{self.comp}_cls_test_{name}.txt' for name in classes]
-        with _replaced_together(paths) as drafts:
+        with contextlib.ExitStack() as stack:  # all of the files are replaced, or none
+            drafts = [stack.enter_context(whole_file(path)) for path in paths]
             for label, draft in enumerate(drafts):
                 # NumPy's str is the shortest that reads back the same: no ties by rounding.
                 lines = (f'{img_id} {scores[label]!s}\n' for img_id, scores in results)
@@ -138,23 +138,7 @@ class VOCServerFiles(BaseMetric):
     def _pack(self, paths: Sequence[Path]) -> Path:
         root = Path(self.out_dir)
         target = root / 'results.tar.gz'
-        with (
-            _replaced_together([target]) as (draft,),
-            tarfile.open(draft, 'w:gz') as archive,
-        ):
+        with whole_file(target) as draft, tarfile.open(draft, 'w:gz') as archive:
             for path in paths:
                 archive.add(path, arcname=str(path.relative_to(root)))
         return target
-
-
-@contextlib.contextmanager
-def _replaced_together(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """Give a draft beside each path; they take the paths' places at the end, or go on an error."""
-    drafts = [path.with_name(f'.{path.name}.{os.getpid()}') for path in paths]
-    try:
-        yield drafts
-        for draft, path in zip(drafts, paths, strict=True):
-            os.replace(draft, path)
-    finally:
-        for draft in drafts:
-            draft.unlink(missing_ok=True)

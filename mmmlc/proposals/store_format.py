@@ -13,7 +13,6 @@ n: boxes of an image, N: images.
 from __future__ import annotations
 
 import json
-import os
 import struct
 import zlib
 from collections import Counter
@@ -24,6 +23,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from mmmlc.ops.checks import is_integer
+from mmmlc.whole_files import whole_file
 
 MAGIC, VERSION = b'mmmlcprp', 2
 VERSIONS = (1, VERSION)
@@ -109,25 +109,16 @@ def write_store(
     check_header(header, str(path))
     text = json.dumps(header, separators=(',', ':')).encode()
     text += b' ' * (-len(text) % 8)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'{path.name}.part{os.getpid()}')
-    try:
-        with part.open('wb') as file:
-            file.write(PREFIX.pack(MAGIC, VERSION, zlib.crc32(text), len(text)) + text)
-            checksums = []
-            for image, block in zip(images, blocks, strict=True):
-                if len(block) != image.num_boxes * BYTES_PER_BOX:
-                    raise ValueError(f'{path}: {image} has {len(block)} bytes of boxes')
-                checksums.append(zlib.crc32(block))
-                file.write(block)
-            table = np.array(checksums, '<u4').tobytes()
-            file.write(table + CHECKSUM.pack(zlib.crc32(table)))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as part, part.open('wb') as file:
+        file.write(PREFIX.pack(MAGIC, VERSION, zlib.crc32(text), len(text)) + text)
+        checksums = []
+        for image, block in zip(images, blocks, strict=True):
+            if len(block) != image.num_boxes * BYTES_PER_BOX:
+                raise ValueError(f'{path}: {image} has {len(block)} bytes of boxes')
+            checksums.append(zlib.crc32(block))
+            file.write(block)
+        table = np.array(checksums, '<u4').tobytes()
+        file.write(table + CHECKSUM.pack(zlib.crc32(table)))
 
 
 def read_header(file: BinaryIO, path: str, size: int) -> Header:

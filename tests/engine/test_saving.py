@@ -22,8 +22,8 @@ from mmengine.fileio.backends import BaseStorageBackend
 from mmmlc.engine import TrainingEndedError, ending_in_a_sentence, load_checkpoint_file
 from mmmlc.engine.prepare import save_whole
 from mmmlc.engine.resume import check_whole, read_training
-from mmmlc.engine.whole_files import write_whole
 from mmmlc.evaluation import MultiLabelMetric
+from mmmlc.whole_files import write_whole
 
 torture = tool('torture')
 

@@ -24,6 +24,7 @@ LAYERS = [
         'registry',
         'safe_pickle',
         'toy_scenes',
+        'whole_files',
     ],
     ['ops'],
     ['datasets'],

@@ -21,6 +21,8 @@ from typing import TextIO
 
 import torch
 
+from mmmlc.whole_files import write_whole
+
 from .plan import Job
 
 TOOLS = Path(__file__).resolve().parents[1]
@@ -120,9 +122,7 @@ def run_job(job: Job, root: Path, on_start: Callable[[str], None] = lambda note:
             checkpoint_of(job)
         else:
             record['metrics'] = _read_metrics(job)
-        part = job.record_path.with_suffix('.part')
-        part.write_text(json.dumps(record, indent=2) + '\n', encoding='utf-8')
-        os.replace(part, job.record_path)
+        write_whole(job.record_path, (json.dumps(record, indent=2) + '\n').encode())
         return record
 
 

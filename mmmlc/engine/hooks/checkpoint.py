@@ -15,8 +15,10 @@ from mmengine.runner import Runner
 
 from mmmlc.engine.ending import TrainingEndedError, stop_together
 from mmmlc.engine.records import follow_folder, training_record
+from mmmlc.engine.resume import POINTER
 from mmmlc.engine.tensors import describe_not_finite, not_finite, size_of
-from mmmlc.engine.whole_files import (
+from mmmlc.registry import HOOKS
+from mmmlc.whole_files import (
     FULL,
     DiskFullError,
     part_name,
@@ -25,9 +27,6 @@ from mmmlc.engine.whole_files import (
     remove_leftovers,
     write_whole,
 )
-from mmmlc.registry import HOOKS
-
-POINTER = 'last_checkpoint'
 
 
 @HOOKS.register_module()

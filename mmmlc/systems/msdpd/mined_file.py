@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+
+from mmmlc.whole_files import whole_file
 
 from .clusters import MinedScale
 from .parts import Ranking
@@ -30,12 +31,8 @@ def save_mined(
         fields = scale._asdict() | scale.ranking._asdict()
         del fields['ranking']
         arrays |= {f'{number}/{name}': np.asarray(value) for name, value in fields.items()}
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'{path.name}.{os.getpid()}.part')
-    with open(partial, 'wb') as file:
+    with whole_file(path) as part, open(part, 'wb') as file:
         np.savez_compressed(file, **arrays)
-    os.replace(partial, path)
 
 
 def load_mined(path: str | Path) -> tuple[list[MinedScale], list[str], torch.Tensor]:

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 # The disk, the user's share of it, the size that the system allows a file.
@@ -38,26 +39,37 @@ def part_name(name: str, owner: str = '') -> str:
     return f'.{name}{owner}{_SUFFIX}'
 
 
-def write_whole(path: str | Path, content: bytes | memoryview) -> None:
-    """Write a file that is never seen in half; folders that are missing are made.
+@contextlib.contextmanager
+def whole_file(path: str | Path, needed: int | None = None) -> Iterator[Path]:
+    """A path to write to, which becomes ``path`` at the end; missing folders are made.
+
+    Args:
+        path: File name, replaced if it is there.
+        needed: Bytes that will be written, for the error.
 
     Raises:
-        DiskFullError: with path, size and free space. What was at ``path`` before is still there.
+        DiskFullError: with path, size and free space. What was at ``path`` before is still there,
+            as after any other error.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(part_name(path.name, f'.{os.getpid()}'))
     try:
-        with open(part, 'wb') as file:
-            file.write(content)
+        yield part
         put_in_place(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)  # first: it takes up what is free
         if error.errno not in FULL:
             raise
-        raise DiskFullError(error, path, len(content)) from None
+        raise DiskFullError(error, path, needed) from None
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_whole(path: str | Path, content: bytes | memoryview) -> None:
+    """Write a :func:`whole_file` of this content."""
+    with whole_file(path, len(content)) as part:
+        part.write_bytes(content)
 
 
 def put_in_place(part: Path, path: Path) -> None:
