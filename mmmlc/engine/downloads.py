@@ -124,15 +124,13 @@ def _fetch(url: str, digits: str, path: Path) -> None:
 
 
 def _fetch_one(source: str, digits: str, path: Path) -> None:
-    part = path.with_name(f'{path.name}.{os.getpid()}.part')
     try:
-        torch.hub.download_url_to_file(source, str(part), progress=os.isatty(0))
-        _compare(part, digits, source)
-        part.replace(path)
+        # It writes to a file of another name, and compares before it renames that.
+        torch.hub.download_url_to_file(source, str(path), digits or None, progress=os.isatty(0))
     except OSError as error:
         raise OSError(f'{source} cannot be downloaded: {error}') from error
-    finally:
-        part.unlink(missing_ok=True)
+    except RuntimeError as error:  # of other digits
+        raise ValueError(_other_file(source, str(error))) from error
     if not digits:
         print_log(
             f'{source}: nothing says which file it has to be, its SHA-256 is {_sha256(path)}: '
@@ -143,11 +141,15 @@ def _fetch_one(source: str, digits: str, path: Path) -> None:
 
 def _compare(path: Path, digits: str, where: str) -> None:
     if digits and not (found := _sha256(path)).startswith(digits):
-        raise ValueError(
-            f'{where} is another file than asked for: its SHA-256 is {found}, expected '
-            f'{digits}... (a damaged one is fetched again once it is removed). If you know that '
-            f'it is the right one, end the address by #sha256={found}'
-        )
+        raise ValueError(_other_file(where, f'its SHA-256 is {found}, expected {digits}...'))
+
+
+def _other_file(where: str, what: str) -> str:
+    return (
+        f'{where} is another file than asked for: {what} (a damaged one is fetched again once it '
+        'is removed). If you know that it is the right one, end the address by #sha256= and the '
+        'digits that were found'
+    )
 
 
 def _sha256(path: Path) -> str:

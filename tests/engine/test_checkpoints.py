@@ -306,7 +306,7 @@ def no_network(monkeypatch, tmp_path):
     monkeypatch.setattr(
         torch.hub,
         'download_url_to_file',
-        lambda url, path, progress: Path(path).write_bytes(
+        lambda url, path, digits, progress: Path(path).write_bytes(
             (tmp_path / Path(url).name).read_bytes()
         ),
     )
