@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from mmmlc.ops.checks import check_choice
@@ -20,6 +19,7 @@ from mmmlc.ops.wording import listed
 from mmmlc.registry import METRICS
 
 from .coco_detection import coco_average_precision
+from .plain_keys import PlainKeysMetric
 from .region_samples import join_images, read_sample
 from .report import render_table, write_report
 
@@ -50,7 +50,7 @@ class COCODetection:
 
 
 @METRICS.register_module()
-class WeakDetectionMetric(BaseMetric):
+class WeakDetectionMetric(PlainKeysMetric):
     """Detection AP and CorLoc of a model's regions, in percent, and a table per class.
 
     Keys: ``CorLoc``; in VOC style ``det_mAP`` (area under the curve, VOC 2010 and later) and
@@ -75,7 +75,7 @@ class WeakDetectionMetric(BaseMetric):
         style: ``'voc'`` or ``'coco'``.
         out_dir: Folder of ``summary.json`` and ``per_class.{csv,json,png}``, written each time; not
             that of another metric, whose files have the same names.
-        collect_device: See mmengine's ``BaseMetric``, as ``prefix`` and ``collect_dir``.
+        **kwargs: Of :class:`~mmmlc.evaluation.plain_keys.PlainKeysMetric`.
     """
 
     def __init__(
@@ -83,13 +83,9 @@ class WeakDetectionMetric(BaseMetric):
         iou: float = 0.5,
         style: str = 'voc',
         out_dir: str | None = None,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-        collect_dir: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        # mmengine warns where a prefix is missing; plain keys are intended here.
-        super().__init__(collect_device, prefix or 'none', collect_dir)
-        self.prefix = prefix
+        super().__init__(**kwargs)
         check_choice('style', style, ('voc', 'coco'))
         if not 0 < iou <= 1:
             raise ValueError(f'iou is {iou}, expected a number above 0 and at most 1')

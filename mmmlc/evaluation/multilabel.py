@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from mmmlc.neutral import safe_line
@@ -21,11 +20,12 @@ from mmmlc.ops.scores import average_precision
 from mmmlc.ops.wording import listed
 from mmmlc.registry import METRICS
 
+from .plain_keys import PlainKeysMetric
 from .report import class_results, render_table, write_report
 
 
 @METRICS.register_module()
-class MultiLabelMetric(BaseMetric):
+class MultiLabelMetric(PlainKeysMetric):
     """mAP, CP ... OF1 at a threshold and for the top k, in percent, and a report per class.
 
     Keys: ``mAP`` (not interpolated), ``mAP_11point`` (VOC 2007), ``CP``, ``CR``, ``CF1``, ``OP``,
@@ -51,7 +51,7 @@ class MultiLabelMetric(BaseMetric):
             by default the data set's metainfo ``split``.
         also: Further score fields of the samples, e.g. ``('global_score', 'local_score')``.
         out_dir: Folder of ``summary.json`` and ``per_class.{csv,json,png}``, written each time.
-        collect_device: See mmengine's ``BaseMetric``, as ``prefix`` and ``collect_dir``.
+        **kwargs: Of :class:`~mmmlc.evaluation.plain_keys.PlainKeysMetric`.
     """
 
     def __init__(
@@ -62,13 +62,9 @@ class MultiLabelMetric(BaseMetric):
         split: str | None = None,
         also: Sequence[str] = (),
         out_dir: str | None = None,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-        collect_dir: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        # mmengine warns where a prefix is missing; plain keys are intended here.
-        super().__init__(collect_device, prefix or 'none', collect_dir)
-        self.prefix = prefix
+        super().__init__(**kwargs)
         if threshold != 'pred_label' and (isinstance(threshold, str) or not 0 <= threshold <= 1):
             raise ValueError(f"threshold must be in [0, 1] or 'pred_label', got {threshold!r}")
         if tune_threshold not in (False, True, 'class'):

@@ -10,17 +10,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.evaluator import BaseMetric
 from torchvision.ops import box_iou
 
 from mmmlc.ops.boxes import to_pixels
 from mmmlc.registry import METRICS
 
+from .plain_keys import PlainKeysMetric
+
 FIELDS = ('proposals', 'proposal_valid', 'boxes', 'box_labels', 'img_shape')
 
 
 @METRICS.register_module()
-class ProposalMetric(BaseMetric):
+class ProposalMetric(PlainKeysMetric):
     """CorLoc of the best-scored proposal, and recall of all, in percent.
 
     Keys: ``proposal_CorLoc``, as the CorLoc of :class:`WeakDetectionMetric` if the first proposal
@@ -35,19 +36,15 @@ class ProposalMetric(BaseMetric):
 
     Args:
         iou: Least IoU with a box, in (0, 1].
-        collect_device: See mmengine's ``BaseMetric``, as ``prefix`` and ``collect_dir``.
+        **kwargs: Of :class:`~mmmlc.evaluation.plain_keys.PlainKeysMetric`.
     """
 
     def __init__(
         self,
         iou: float = 0.5,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-        collect_dir: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        # mmengine warns where a prefix is missing; plain keys are intended here.
-        super().__init__(collect_device, prefix or 'none', collect_dir)
-        self.prefix = prefix
+        super().__init__(**kwargs)
         if not 0 < iou <= 1:
             raise ValueError(f'iou is {iou}, expected a number above 0 and at most 1')
         self.iou = iou

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from mmengine.evaluator import BaseMetric
 
 from mmmlc.registry import METRICS
 
+from .plain_keys import PlainKeysMetric
+
 
 @METRICS.register_module()
-class ValidationLoss(BaseMetric):
+class ValidationLoss(PlainKeysMetric):
     """Mean over all images, of all processes, of the loss that the head wrote to their samples.
 
     The key is ``loss``, so that ``mmengine.CheckpointHook(save_best='loss', rule='less')`` keeps
@@ -20,19 +21,15 @@ class ValidationLoss(BaseMetric):
 
     Args:
         field: Field of the samples with the loss of an image, a number or scalar tensor.
-        collect_device: See mmengine's ``BaseMetric``, as ``prefix`` and ``collect_dir``.
+        **kwargs: Of :class:`~mmmlc.evaluation.plain_keys.PlainKeysMetric`.
     """
 
     def __init__(
         self,
         field: str = 'image_loss',
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-        collect_dir: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        # mmengine warns where a prefix is missing; plain keys are intended here.
-        super().__init__(collect_device, prefix or 'none', collect_dir)
-        self.prefix = prefix
+        super().__init__(**kwargs)
         self.field = field
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:

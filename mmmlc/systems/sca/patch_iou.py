@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from mmengine.evaluator import BaseMetric
 from torch import Tensor
 from torchvision.ops import box_iou
 
 from mmmlc.aliases import new_fields
+from mmmlc.evaluation.plain_keys import PlainKeysMetric
 from mmmlc.ops.boxes import to_pixels
 from mmmlc.registry import METRICS
 
@@ -22,7 +22,7 @@ FIELDS = ('pred_patches', 'boxes', 'img_shape')
 
 
 @METRICS.register_module()
-class PatchIoU(BaseMetric):
+class PatchIoU(PlainKeysMetric):
     """Mean IoU with the true boxes, of proposed patches and of their regressed boxes, in percent.
 
     A patch belongs to the true box that it overlaps most, if their IoU is at least ``iou``; what it
@@ -40,19 +40,15 @@ class PatchIoU(BaseMetric):
 
     Args:
         iou: Least IoU of a patch with its box, above 0.
-        collect_device: See mmengine's ``BaseMetric``, as ``prefix`` and ``collect_dir``.
+        **kwargs: Of :class:`~mmmlc.evaluation.plain_keys.PlainKeysMetric`.
     """
 
     def __init__(
         self,
         iou: float = 0.5,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-        collect_dir: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        # mmengine warns where a prefix is missing; plain keys are intended here.
-        super().__init__(collect_device, prefix or 'none', collect_dir)
-        self.prefix = prefix
+        super().__init__(**kwargs)
         if not 0 < iou <= 1:
             raise ValueError(f'iou is {iou}, expected a number above 0 and at most 1')
         self.iou = iou
