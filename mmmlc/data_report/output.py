@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -15,13 +14,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from mmmlc.datasets.transforms import LoadImage
+from mmmlc.neutral import safe_line, write_csv
 from mmmlc.visualization.contact_sheet import choose_images, draw_contact_sheet
 from mmmlc.visualization.label_plots import most_frequent, plot_cooccurrence, plot_frequencies
 
 from .files import ELONGATED, SHORT_SIDE
-from .report import DataReport, LabelCounts, Split
+from .report import DataReport, LabelCounts, Problem, Split
 
 KINDS = {
+    'split': 'splits that cannot be learned from or measured',
     'missing': 'missing files',
     'broken': 'broken files',
     'duplicate': 'images again in the same split',
@@ -29,6 +30,7 @@ KINDS = {
 }
 # Not wrong, but perhaps not meant.
 NOTES = {
+    'classes': 'notes on classes that splits lack',
     'constant': 'images of one colour',
     'mode': 'images of unusual modes',
     'orientation': 'images with an EXIF orientation',
@@ -88,11 +90,16 @@ def print_report(report: DataReport, console: Console, most: int | None = 20) ->
             continue
         console.print(f'[bold]{len(problems):,} {title}[/]')
         for problem in problems[:most]:
-            line = f'  {problem.split}: {problem.path}: {problem.detail}'
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            _print_line(console, problem)
         if most is not None and len(problems) > most:
             console.print(f'  and {len(problems) - most:,} more, in problems.csv')
     _print_notes(report, console)
+
+
+def _print_line(console: Console, problem: Problem) -> None:
+    place = f'{problem.split}: {problem.path}: ' if problem.path else ''
+    line = safe_line(place + problem.detail)
+    console.print(f'  {line}', markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_notes(report: DataReport, console: Console) -> None:
@@ -104,10 +111,9 @@ def _print_notes(report: DataReport, console: Console) -> None:
         console.print(f'[bold]{len(notes):,} {title}[/]')
         if kind in ('mode', 'orientation'):
             for text, count in Counter(note.detail for note in notes).most_common(EXAMPLES):
-                console.print(f'  {count:,}: {text}', markup=False, highlight=False)
+                console.print(f'  {count:,}: {safe_line(text)}', markup=False, highlight=False)
         for note in notes[:EXAMPLES]:
-            line = f'  {note.split}: {note.path}: {note.detail}'
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            _print_line(console, note)
 
 
 def _print_classes(report: DataReport, console: Console, most: int | None) -> None:
@@ -118,7 +124,7 @@ def _print_classes(report: DataReport, console: Console, most: int | None) -> No
     rows.sort(key=lambda row: -row[1])
     shown = rows if most is None or len(rows) <= 2 * most else [*rows[:most], None, *rows[-most:]]
     for row in shown:
-        table.add_row(*(['…'] if row is None else (escape(str(cell)) for cell in row)))
+        table.add_row(*(['…'] if row is None else (escape(safe_line(cell)) for cell in row)))
     console.print(table)
 
 
@@ -157,7 +163,7 @@ def write_report(report: DataReport, out_dir: str | Path, sheet: int = 36) -> li
     content = [summarise(report, split) for split in report.splits]
     files[0].write_text(json.dumps(content, indent=2, ensure_ascii=False) + '\n', encoding='utf-8')
     rows = ([p.kind, p.split, p.path, p.detail] for p in report.problems)
-    _write_csv(files[1], [['kind', 'split', 'path', 'detail'], *rows])
+    write_csv(files[1], [['kind', 'split', 'path', 'detail'], *rows])
     if report.counts:
         files += _write_labels(report, out_dir)
     for split in report.splits:
@@ -168,7 +174,7 @@ def write_report(report: DataReport, out_dir: str | Path, sheet: int = 36) -> li
 
 def _write_labels(report: DataReport, out_dir: Path) -> list[Path]:
     rows = _class_rows(report)
-    _write_csv(out_dir / 'labels.csv', rows)
+    write_csv(out_dir / 'labels.csv', rows)
     files = [out_dir / 'labels.csv', out_dir / 'labels.png']
     shares = {}
     for split in report.splits:
@@ -185,17 +191,17 @@ def _write_labels(report: DataReport, out_dir: Path) -> list[Path]:
 
 def _write_pairs(split: Split, counts: LabelCounts, out_dir: Path) -> list[Path]:
     """Co-occurrence as a table and as a plot."""
-    stem = f'cooccurrence_{_file_name(split)}'
+    stem = f'cooccurrence_{_stem(split)}'
     table, picture = out_dir / f'{stem}.csv', out_dir / f'{stem}.png'
     names = split.classes
     if len(names) <= MOST_IN_MATRIX:
         matrix = zip(names, counts.matrix(np.arange(len(names))).tolist(), strict=True)
-        _write_csv(table, [['class', *names], *([name, *row] for name, row in matrix)])
+        write_csv(table, [['class', *names], *([name, *row] for name, row in matrix)])
     else:
         order = np.argsort(-counts.together, kind='stable')
         columns = (*counts.pairs[order].T.tolist(), counts.together[order].tolist())
         rows = ((names[a], names[b], images) for a, b, images in zip(*columns, strict=True))
-        _write_csv(table, chain([('class', 'other class', 'images')], rows))
+        write_csv(table, chain([('class', 'other class', 'images')], rows))
     if not counts.positive.any():
         return [table]
     shown = most_frequent(counts.positive)
@@ -218,7 +224,7 @@ def _write_sheet(report: DataReport, split: Split, out_dir: Path, count: int) ->
     chosen = [good[i] for i in choose_images(labels, len(split.classes), count)]
     texts = [_texts(split, i) for i in chosen]
     title = f'{split.name}: {len(chosen):,} of {len(split.paths):,} images'
-    path = out_dir / f'contact_{_file_name(split)}.jpg'
+    path = out_dir / f'contact_{_stem(split)}.jpg'
     load = LoadImage(**split.loader).picture
     paths = [split.paths[i] for i in chosen]
     draw_contact_sheet(paths, texts, title, load=load).save(path, quality=90)
@@ -226,15 +232,10 @@ def _write_sheet(report: DataReport, split: Split, out_dir: Path, count: int) ->
 
 
 def _texts(split: Split, index: int) -> Sequence[str]:
-    names = [split.classes[label] for label in split.labels[index]]
-    names += [f'{split.classes[label]}?' for label in split.unknown[index]]
+    names = [safe_line(split.classes[label]) for label in split.labels[index]]
+    names += [safe_line(f'{split.classes[label]}?') for label in split.unknown[index]]
     return names or ['(no label)']
 
 
-def _file_name(split: Split) -> str:
+def _stem(split: Split) -> str:
     return split.name.replace(', ', '_')
-
-
-def _write_csv(path: Path, rows: Iterable[Sequence]) -> None:
-    with open(path, 'w', newline='', encoding='utf-8') as file:
-        csv.writer(file).writerows(rows)

@@ -15,6 +15,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 
+from mmmlc.datasets.split_checks import judge_splits
 from mmmlc.datasets.transforms import loader_options
 
 from .files import FileCheck, check_files
@@ -57,7 +58,8 @@ class Split:
 class Problem:
     """Something to look at.
 
-    ``kind`` is missing, broken, duplicate, leak or unlabelled, or that of a note of
+    ``kind`` is split or classes, see :func:`~mmmlc.datasets.split_checks.judge_splits`; missing,
+    broken, duplicate, leak or unlabelled; or that of a note of
     :class:`~mmmlc.data_report.files.FileCheck`: constant, mode, orientation or shape.
     """
 
@@ -260,7 +262,17 @@ def make_report(splits: Sequence[Split], files: dict[str, FileCheck]) -> DataRep
         for path in dict.fromkeys(split.paths):
             problems += [Problem(kind, split.name, path, text) for kind, text in files[path].notes]
     counts = {split.name: count_labels(split) for split in splits if split.has_labels}
+    problems += _missing_classes(splits, counts)
     return DataReport(list(splits), counts, problems, files)
+
+
+def _missing_classes(splits: Sequence[Split], counts: dict[str, LabelCounts]) -> list[Problem]:
+    if len({split.classes for split in splits}) > 1:
+        return []  # said apart: classes are compared by their place
+    positives = {name: count.positive for name, count in counts.items()}
+    images = {split.name: len(split.paths) for split in splits}
+    found = judge_splits(positives, images, splits[0].classes)
+    return [Problem('split' if f.certain else 'classes', f.split, '', f.text) for f in found]
 
 
 def _duplicates(splits: Sequence[Split], files: dict[str, FileCheck]) -> list[Problem]:

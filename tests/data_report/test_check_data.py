@@ -98,6 +98,11 @@ def test_every_problem_is_found(folder, workers):
          'other labels: dog / cat')
     ]  # fmt: skip
     assert found(report, 'unlabelled') == [('train', '2.png', '')]
+    assert [p.detail for p in report.of_kind('classes')] == [
+        "val has no image of 2 of 3 classes: 'bird', 'cat'",
+        "test has no image of 2 of 3 classes: 'cat', 'dog'",
+    ]
+    assert not report.of_kind('split')
     assert report.same_classes
     assert report.counts['train'].unknown.tolist() == [1, 0, 0]
     assert report.files[str(folder / '4.png')].size == (34, 20)
@@ -342,7 +347,15 @@ def test_files_and_pictures(folder, tmp_path):
     with open(out / 'problems.csv', newline='') as file:
         problems = list(csv.DictReader(file))
     kinds = [problem['kind'] for problem in problems]
-    assert kinds == ['broken', 'missing', 'broken', 'duplicate', 'leak', 'unlabelled']
+    assert kinds == [
+        'broken',
+        'missing',
+        'broken',
+        'duplicate',
+        'leak',
+        'unlabelled',
+        *['classes'] * 2,
+    ]
     summary = json.loads((out / 'summary.json').read_text())
     train = summary[0]
     assert (train['images'], train['labels'], train['without labels']) == (7, 8, 1)
@@ -414,3 +427,24 @@ def test_contact_sheet_cuts_long_texts(tmp_path):
     for left in (10, 260, 510):  # nothing is drawn into the gaps between the columns
         assert (sheet[45:, left - 10 : left - 1] == 255).all()
     assert (sheet[280:, 260:500] < 100).any() and not (sheet[250:, 510:750] < 100).any()
+
+
+def test_what_is_wrong_with_splits(tmp_path):
+    for i in range(4):
+        paint(tmp_path / f'{i}.png', i)
+    (tmp_path / 'labels.csv').write_text(
+        'path,labels,split\n0.png,cat,train\n1.png,cat;=1+1,val\n2.png,,test\n'
+    )
+    (tmp_path / 'config.py').write_text(config_text(tmp_path))
+    report = report_of(Config.fromfile(tmp_path / 'config.py'))
+    assert [p.detail for p in report.of_kind('split')] == ['test: none of its 1 images has a class']
+    assert [p.detail for p in report.of_kind('classes')] == [
+        "train has no image of the class '=1+1', which val has"
+    ]
+    console = Console(width=300, record=True, file=io.StringIO())
+    print_report(report, console)
+    text = console.export_text()
+    assert "\n  train has no image of the class '=1+1', which val has\n" in text
+    write_report(report, tmp_path / 'out', sheet=4)
+    # No formula for a spreadsheet.
+    assert "\n'=1+1," in (tmp_path / 'out' / 'labels.csv').read_text()
