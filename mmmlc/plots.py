@@ -8,6 +8,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmengine.logging import print_log
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -19,7 +21,7 @@ def save_figure(figure: Figure, path: str | Path, **options: Any) -> None:
         figure.savefig(path, **options)
     for warning in caught:
         if 'missing from font' in str(warning.message):
-            _say_missing(str(path))
+            _say_missing(Path(path).name)
         else:
             warnings.warn_explicit(
                 warning.message, warning.category, warning.filename, warning.lineno
@@ -27,15 +29,11 @@ def save_figure(figure: Figure, path: str | Path, **options: Any) -> None:
 
 
 @functools.cache
-def _say(text: str) -> None:
-    from mmengine.logging import print_log
-
-    print_log(text, 'current', logging.WARNING)
-
-
-def _say_missing(path: str) -> None:
-    _say(
-        f'{Path(path).name}: the font of the plots lacks some characters of the class names, boxes '
-        'stand for them. With another one, for example Noto Sans CJK, they are drawn: '
-        "matplotlib.rcParams['font.family']"
+def _say_missing(name: str) -> None:
+    print_log(
+        f'{name}: the font of the plots lacks some characters of the class names, boxes stand for '
+        'them. With another one, for example Noto Sans CJK, they are drawn: '
+        "matplotlib.rcParams['font.family']",
+        'current',
+        logging.WARNING,
     )

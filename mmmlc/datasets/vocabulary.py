@@ -150,7 +150,7 @@ def twins(names: Sequence[str], what: str = 'classes') -> Iterator[Doubt]:
         groups[_same(name)].append(name)
     for group in groups.values():
         if len(group) > 1:
-            shown = ' and '.join(n.__repr__() if n.isascii() else ascii(n) for n in group[:4])
+            shown = ' and '.join(map(ascii, group[:4]))
             yield Doubt('twins', tuple(group[::-1]), f'the {what} {shown} are one name', True)
     loose: dict[str, list[str]] = defaultdict(list)
     for key, group in groups.items():

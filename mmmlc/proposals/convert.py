@@ -5,7 +5,6 @@ K: detections of an image, of any class. A detection without a score counts as 1
 
 from __future__ import annotations
 
-import json
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 
 from mmmlc import safe_pickle
 from mmmlc.datasets.coco import read_coco
+from mmmlc.datasets.text_files import read_json
 from mmmlc.ops.boxes import clip_boxes, to_fractions
 from mmmlc.ops.checks import is_finite, is_integer
 
@@ -58,10 +58,7 @@ def from_coco_json(path: str | Path, ann_file: str | Path) -> Iterator[Detection
             optionally ``score``; the class is not used.
         ann_file: COCO JSON with these images.
     """
-    try:
-        entries = json.loads(Path(path).read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f'{path} is not JSON, or cut short: {error}') from error
+    entries = read_json(str(path))
     if not isinstance(entries, list):
         raise ValueError(f'{path}: expected a list of detections, got {type(entries).__name__}')
     images = _images(ann_file)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from mmmlc.neutral import safe_line
 from mmmlc.plots import save_figure
 
 COLOURS = ('#4c78a8', '#f58518', '#54a24b')
@@ -54,7 +55,7 @@ def plot_frequencies(
             color=COLOURS[number % len(COLOURS)],
         )
         axes.bar_label(bars, fmt='%.1f', padding=2, fontsize=min(8, 14 * thickness + 2))
-    names = [classes[label] for label in order]
+    names = [safe_line(classes[label]) for label in order]
     axes.set_yticks(range(len(order)), names, fontsize=8, parse_math=False)
     axes.set(xlabel='images with the class (%)', ylim=(-0.7, len(order) - 0.3))
     axes.margins(x=0.08)
@@ -91,7 +92,7 @@ def plot_cooccurrence(
     np.fill_diagonal(shown, np.nan)
     most = np.nanmax(shown, initial=1)
     image = axes.imshow(shown, cmap='Blues', vmin=0, vmax=most)
-    names = [f'{classes[label]} ({counts[label]})' for label in order]
+    names = [f'{safe_line(classes[label])} ({counts[label]})' for label in order]
     axes.set_yticks(range(len(order)), names, fontsize=8, parse_math=False)
     columns = [classes[label] for label in order]
     axes.set_xticks(range(len(order)), columns, fontsize=8, rotation=90, parse_math=False)

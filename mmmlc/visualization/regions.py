@@ -13,6 +13,7 @@ from mmpretrain.structures import DataSample
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from mmmlc.neutral import safe_line
 from mmmlc.ops.boxes import to_pixels
 
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
@@ -71,6 +72,7 @@ def draw_prediction(
     size = (round(image.width * scale), round(image.height * scale))
     picture = image.convert('RGB').resize(size, Image.Resampling.LANCZOS)
     copy = picture.copy()
+    classes = [safe_line(name) for name in classes]
     found = sample.get('pred_instances', InstanceData())
     if 'views' in found:
         found = found[found.views == CENTRE_VIEW]

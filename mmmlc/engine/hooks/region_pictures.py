@@ -13,6 +13,7 @@ from torch import Tensor
 from torchvision.ops import nms
 
 from mmmlc.datasets.transforms import loader_of
+from mmmlc.neutral import safe_file_name
 from mmmlc.proposals.store import ProposalStore
 from mmmlc.registry import HOOKS
 from mmmlc.visualization.regions import draw_prediction
@@ -76,7 +77,8 @@ class RegionPictureHook(Hook):
                 self._best_proposals(sample),
             )
             index = sample.get('sample_idx', self._drawn)
-            picture.save(self.out_dir / f'{index:06d}_{Path(sample.img_path).stem}.jpg', quality=92)
+            name = safe_file_name(Path(sample.img_path).stem)
+            picture.save(self.out_dir / f'{index:06d}_{name}.jpg', quality=92)
             self._drawn += 1
 
     def _best_proposals(self, sample: DataSample) -> Tensor | None:

@@ -15,6 +15,7 @@ from mmpretrain.structures import DataSample
 from PIL import Image
 from torch import Tensor
 
+from mmmlc.neutral import safe_file_name, safe_line
 from mmmlc.registry import HOOKS
 
 from .part_maps import PartMap, draw_part_maps
@@ -71,7 +72,7 @@ class PartPictureHook(Hook):
         features = model.extract_feat(inputs)
         scales = model.head.parts(features)
         sizes = [features[index].shape[2:] for index in model.head.indices]
-        classes = runner.test_dataloader.dataset.metainfo['classes']
+        classes = [safe_line(c) for c in runner.test_dataloader.dataset.metainfo['classes']]
         for number in range(count):
             sample = outputs[number]
             label = int(sample.pred_score.argmax())
@@ -89,7 +90,7 @@ class PartPictureHook(Hook):
                 title += f'\nlabels: {true}'
             picture = draw_part_maps(_image(data_batch['inputs'][number]), rows, title)
             index = sample.get('sample_idx', self._drawn)
-            name = Path(sample.get('img_path', 'image')).stem
+            name = safe_file_name(Path(sample.get('img_path', 'image')).stem)
             picture.save(self.out_dir / f'{index:06d}_{name}.jpg', quality=92)
             self._drawn += 1
 
