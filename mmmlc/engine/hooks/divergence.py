@@ -107,13 +107,16 @@ def _losses(runner: Runner, outputs: dict) -> dict[str, float]:
 
 
 def _check_scores(runner: Runner, outputs: Any) -> None:
-    for sample in outputs if isinstance(outputs, list | tuple) else ():
-        scores = sample.get('pred_score') if hasattr(sample, 'get') else None
-        if isinstance(scores, Tensor) and bool(scores.isnan().any()):
-            raise TrainingEndedError(
-                f'The scores are NaN after iteration {runner.iter}, as those of '
-                f'{sample.get("img_path", "?")}: the training has diverged. {_last_good(runner)}'
-            )
+    samples = outputs if isinstance(outputs, list | tuple) else ()
+    found = [(s.get('pred_score'), s.get('img_path', '?')) for s in samples if hasattr(s, 'get')]
+    scores = [(score, path) for score, path in found if isinstance(score, Tensor)]
+    # One question for the device, not one for each image.
+    if scores and bool(torch.stack([score.isnan().any() for score, _ in scores]).any()):
+        path = next(path for score, path in scores if score.isnan().any())
+        raise TrainingEndedError(
+            f'The scores are NaN after iteration {runner.iter}, as those of {path}: the training '
+            f'has diverged. {_last_good(runner)}'
+        )
 
 
 def _any_process(bad: bool) -> bool:
