@@ -26,6 +26,6 @@ def check_areas(ann_file: str, anns: Sequence[dict]) -> None:
         area = ann.get('area')
         if area is not None and not (is_finite(area) and 0 <= area <= LARGEST_AREA):
             raise ValueError(
-                f'{ann_file}: annotation id {ann["id"]} has area={area!r}, expected a finite number '
-                'from 0'
+                f'{ann_file}: annotation id {ann["id"]} has area={area!r}, expected a finite '
+                'number from 0'
             )

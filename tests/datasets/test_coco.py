@@ -220,7 +220,10 @@ def _changed(section: str, entry: int, **changes) -> dict:
         ),
         (json.dumps(_content()).replace('123.5', '1e999'), 'annotation id 2 has area=inf'),
         (_changed('annotations', 1, iscrowd=7), 'annotation id 2 has iscrowd=7, expected 0 or 1'),
-        (_changed('annotations', 1, area='big'), "annotation id 2 has area='big', expected a numb"),
+        (
+            _changed('annotations', 1, area='big'),
+            "annotation id 2 has area='big', expected a finite numb",
+        ),
         (_changed('categories', 1, id=7), 'a.json: categories repeat id 7'),
         (_changed('categories', 1, name='zebra'), r"categories hold \['zebra'\] more than once"),
         (_changed('categories', 1, name=None), r'categories\[1\] has name=None'),

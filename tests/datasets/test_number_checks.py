@@ -17,7 +17,7 @@ GOOD = dict(id=5, image_id=1, category_id=1, bbox=[1, 2, 3, 4], area=12)
         (dict(area=-1), r'annotation id 5 has area=-1'),
         (dict(area=1e39), r'annotation id 5 has area=1e\+39'),
         (dict(area=10**400), 'annotation id 5 has area=1000'),
-        (dict(area=float('nan')), 'annotation id 5 has area=nan'),
+        (dict(area=float('nan')), 'holds NaN at line 1 column'),
         (dict(area='12'), "annotation id 5 has area='12', expected a finite number"),
         (dict(bbox=[0, 0, 10**400, 1]), r'annotation id 5 has bbox=\[0, 0, 1000'),
         (dict(bbox=[0, 0, 1e200, 1]), r'annotation id 5 has bbox=\[0, 0, 1e\+200, 1\]'),
@@ -32,7 +32,7 @@ def test_numbers_of_annotations(tmp_path, change, message):
         if annotation is GOOD:
             assert CocoMultiLabel('a.json', **options)[0]['box_areas'].tolist() == [12]
             continue
-        with pytest.raises(ValueError, match=f'a.json: {message}'):
+        with pytest.raises(ValueError, match=rf'a\.json:? {message}'):
             CocoMultiLabel('a.json', **options)
 
 
