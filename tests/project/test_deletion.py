@@ -12,9 +12,9 @@ import pytest
 from helpers.places import system_names
 from helpers.tree_copies import copy_tree, run_in
 
-# The quick tests: of what systems are made of, of the systems, and of the tree as a whole.
+# The quick tests: of what systems are made of, of the systems, and of the tree as a whole. The ops lie
+# below the systems and know none.
 TESTS = [
-    'ops',
     'models',
     'systems',
     'project/test_layers.py',
