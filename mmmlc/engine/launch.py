@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import sys
 import warnings
 from pathlib import Path
 
@@ -90,14 +93,20 @@ def build_runner(cfg: Config, trust: bool = False, options: RunOptions | None = 
 
 
 def leave_processes() -> None:
-    """Wait for the other processes at the end of a run, and leave the group; nothing if alone.
+    """End a run of several processes together, each with exit status 0; nothing if alone.
 
     A process that ends as a member can abort on its way out, whereupon torchrun kills the others,
-    among them the first one, which may still be writing the results.
+    among them the first one, which may still be writing the results. Now and then one that has
+    left aborts as well, in the destructors of its libraries ("terminate called without an active
+    exception"), and a finished training counts as failed: they are not run.
     """
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
+        atexit._run_exitfuncs()  # workers of data loaders, temporary folders, logs
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(0)
 
 
 def load_weights(runner: Runner, checkpoint: str | Path, trust: bool | None = None) -> None:

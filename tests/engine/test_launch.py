@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import time
 from pathlib import Path
 
@@ -29,11 +30,12 @@ def in_process(rank: int, folder: str) -> None:
     if rank == 0:
         time.sleep(1)
         written.write_text('done')
+    atexit.register(lambda: Path(folder, f'left_{rank}').write_text(str(written.exists())))
     leave_processes()
-    assert written.exists()
-    assert not torch.distributed.is_initialized()
+    raise AssertionError('it goes on')
 
 
 def test_nobody_leaves_before_the_results_are_written(tmp_path):
     torch.multiprocessing.spawn(in_process, (str(tmp_path),), nprocs=2)
+    assert [(tmp_path / f'left_{rank}').read_text() for rank in (0, 1)] == ['True', 'True']
     leave_processes()  # alone: nothing to do

@@ -12,8 +12,8 @@ import pytest
 from helpers.places import system_names
 from helpers.tree_copies import copy_tree, run_in
 
-# The quick tests: of what systems are made of, of the systems, and of the tree as a whole. The ops lie
-# below the systems and know none.
+# The quick tests: of what systems are made of, of the systems, and of the tree as a whole. The ops
+# lie below the systems and know none.
 TESTS = [
     'models',
     'systems',
