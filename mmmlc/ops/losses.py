@@ -1,8 +1,9 @@
 """Losses on multi-label logits. B: images, C: classes.
 
 All of them average over images *and* classes unless told otherwise, leave out the pairs that are
-not valid, and compute in float32 also under AMP (float64 stays). They and their gradients are
-finite for all finite logits: those beyond 1e20 cost as much as 1e20.
+not valid (several processes divide by the same number of pairs, so that they train as one does),
+and compute in float32 also under AMP (float64 stays). They and their gradients are finite for all
+finite logits: those beyond 1e20 cost as much as 1e20.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -153,4 +155,23 @@ def _reduce(loss: Tensor, valid: Tensor | None, reduction: str) -> Tensor:
         loss = loss * valid
     if reduction == 'sum':
         return loss.sum()
-    return loss.mean() if valid is None else loss.sum() / valid.sum().clamp(min=1)
+    pairs = loss.new_full((), loss.numel()) if valid is None else valid.sum().to(loss)
+    return loss.sum() / mean_of_processes(pairs, loss.requires_grad).clamp(min=1)
+
+
+def mean_of_processes(count: Tensor, training: bool) -> Tensor:
+    """The mean of a count over all processes of a training, on each of them.
+
+    The gradients of a training are averaged over its processes, so a mean over pairs has to divide
+    by the same number in each: else a pair counts less where more of them are known.
+
+    Args:
+        count: Any shape.
+        training: Whether all processes are here; an evaluation can have different numbers of
+            batches, and is left as it is.
+    """
+    if not (training and dist.is_available() and dist.is_initialized()):
+        return count
+    count = count.clone()
+    dist.all_reduce(count)
+    return count / dist.get_world_size()

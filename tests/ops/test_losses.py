@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.processes import as_group
 from mmpretrain.models import AsymmetricLoss as MMPretrainAsymmetricLoss
 
 from mmmlc.ops.losses import AsymmetricLoss, MultiLabelBCELoss
@@ -160,3 +161,31 @@ def test_wrong_class_weights():
         MultiLabelBCELoss(pos_weight=[[1, 2, 3]])
     with pytest.raises(ValueError, match='loss.pos_weight has 3 values, the logits have 5 classes'):
         MultiLabelBCELoss(pos_weight=[1, 2, 3])(*make()[:2])
+
+
+@pytest.mark.parametrize('make_loss', BOTH)
+def test_processes_that_know_different_numbers_of_labels_train_as_one(make_loss, tmp_path):
+    """Also where one of them has more images, or knows all, or nothing."""
+    loss, logits = make_loss(), torch.randn(7, 5)
+    targets = (logits + torch.randn_like(logits) > 0).float()
+    valid = torch.rand_like(logits) > 0.5
+    valid[3:5], valid[5:] = True, False
+    parts = [slice(0, 3), slice(3, 5), slice(5, 7)]
+
+    def gradient(chosen: slice, mask: torch.Tensor | None) -> torch.Tensor:
+        weight = torch.ones(5, requires_grad=True)
+        loss(logits[chosen] * weight, targets[chosen], mask).backward()
+        return weight.grad
+
+    expected = gradient(slice(0, 7), valid)
+
+    def action(rank: int) -> None:
+        mask = None if rank == 1 else valid[parts[rank]]
+        found = gradient(parts[rank], mask)
+        torch.distributed.all_reduce(found)
+        torch.testing.assert_close(found / 3, expected)
+        with torch.no_grad():  # processes of an evaluation don't wait for each other
+            alone = loss(logits[:rank], targets[:rank], valid[:rank]) if rank else 0
+            assert rank == 0 or torch.isfinite(alone)
+
+    assert as_group(action, tmp_path, 3) == ['', '', '']
