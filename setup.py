@@ -11,7 +11,7 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 # No "all": pip cannot install OpenCV's packages in order, nor mmdet without what it asks for.
-EXTRAS = ('torch', 'opencv', 'detection', 'svm', 'timm', 'tests')
+EXTRAS = ('torch', 'opencv', 'detection', 'svm', 'timm', 'weights', 'tests')
 # Tools that need a checkout, or that only developers use: not for mim.
 CHECKOUT_TOOLS = (
     *('benchmark.py', 'benchmarks', 'check_photos.py', 'compare_configs.py', 'ledger.py'),

