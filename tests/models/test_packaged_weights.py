@@ -1,4 +1,4 @@
-"""Weights of packages: against the architecture written out, on photographs, and what is refused."""
+"""Weights of packages: the architecture written out, photographs, and what is refused."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from mmmlc.models.packaged_weights import PACKAGES, Package, load_packaged, read
 
 LITE0 = 'tf_efficientnet_lite0'
 SIZES = dict(zip(PACKAGES, (224, 240, 260), strict=True))
-# Table 1 of EfficientNet (Tan and Le, ICML 2019): kernel, stride, repeats. Lite 1 and 2 repeat 1.1 and
-# 1.2 times as often, rounded up, but for the first and the last stage.
+# Table 1 of EfficientNet (Tan and Le, ICML 2019): kernel, stride, repeats. Lite 1 and 2 repeat 1.1
+# and 1.2 times as often, rounded up, but for the first and the last stage.
 STAGES = [(3, 1, 1), (3, 2, 2), (5, 2, 2), (3, 2, 3), (5, 1, 3), (5, 2, 4), (3, 1, 1)]
 FACTORS = dict(zip(PACKAGES, (1.0, 1.1, 1.2), strict=True))
 
@@ -54,13 +54,17 @@ def block(weights, name, x, stride):
     return x + out if stride == 1 and out.shape == x.shape else out
 
 
+def depths(factor):
+    """Blocks of each stage."""
+    return [n if i in (0, 6) else int(np.ceil(n * factor)) for i, (_, _, n) in enumerate(STAGES)]
+
+
 def reference(weights, images, factor):
     """Maps after each stage, the last map, and logits, from entries as the packages name them."""
     x = F.relu6(norm(weights, '_bn0', conv(weights, '_conv_stem', images, 2)))
     maps, number = [], 0
-    for stage, (_, stride, repeats) in enumerate(STAGES):
-        scaled = repeats if stage in (0, 6) else int(np.ceil(repeats * factor))
-        for repeat in range(scaled):
+    for (_, stride, _), repeats in zip(STAGES, depths(factor), strict=True):
+        for repeat in range(repeats):
             x = block(weights, f'_blocks.{number}', x, stride if repeat == 0 else 1)
             number += 1
         maps.append(x)
@@ -88,15 +92,13 @@ def test_logits_are_those_of_the_architecture(name):
         torch.testing.assert_close(model(images), expected, rtol=0, atol=1e-4)
         torch.testing.assert_close(model.forward_features(images), last, rtol=0, atol=1e-4)
     kernels = [w.shape[-1] for key, w in weights.items() if '_depthwise_conv' in key]
-    repeats = [
-        n if i in (0, 6) else -(-n * FACTORS[name] // 1) for i, (_, _, n) in enumerate(STAGES)
-    ]
-    assert kernels == [k for (k, *_), n in zip(STAGES, repeats, strict=True) for _ in range(int(n))]
+    repeats = depths(FACTORS[name])
+    assert kernels == [k for (k, *_), n in zip(STAGES, repeats, strict=True) for _ in range(n)]
 
 
 @pytest.mark.parametrize('name', PACKAGES)
 def test_photographs_are_recognised(name):
-    """The temple and the flower are none of the 1,000 classes; what comes near is among the first."""
+    """Neither is one of the 1,000 classes; what comes near is among the first five."""
     model = timm.create_model(name)
     load_packaged(model, name)
     model.eval()

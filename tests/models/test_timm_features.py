@@ -208,6 +208,21 @@ def test_norms_in_evaluation_mode():
     assert all(p.requires_grad for p in backbone.parameters())
 
 
+def test_compiled_maps_and_gradients():
+    """One graph, frozen layers included."""
+    backbone = TIMMFeatureMap('tf_efficientnet_lite0', out_strides=(16, 32), frozen_stages=3)
+    compiled = torch.compile(backbone.eval(), backend='aot_eager', fullgraph=True)
+    images = torch.randn(2, 3, SIZE, SIZE)
+    gradients = []
+    for call in (backbone, compiled):
+        backbone.zero_grad()
+        maps = call(images)
+        sum(map_.sum() for map_ in maps).backward()
+        gradients.append([p.grad for p in backbone.parameters() if p.requires_grad])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_keys_of_checkpoints_stay():
     """Whatever maps are returned and frozen."""
     keys = TIMMFeatureMap('resnet10t').state_dict().keys()
