@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -16,11 +17,12 @@ from mmengine.logging import print_log
 
 from mmmlc.neutral import safe_line
 from mmmlc.ops.score_accumulator import Evaluation, ScoreAccumulator
-from mmmlc.ops.scores import average_precision
+from mmmlc.ops.scores import average_precision, labels_at_threshold
 from mmmlc.ops.wording import listed
 from mmmlc.registry import METRICS
 
 from .plain_keys import PlainKeysMetric
+from .prediction_files import FILE_NAME, Predictions, write_predictions
 from .report import class_results, render_table, write_report
 
 
@@ -50,7 +52,8 @@ class MultiLabelMetric(PlainKeysMetric):
         split: What these samples are ("val"), for the log and summary beside the tuned threshold;
             by default the data set's metainfo ``split``.
         also: Further score fields of the samples, e.g. ``('global_score', 'local_score')``.
-        out_dir: Folder of ``summary.json`` and ``per_class.{csv,json,png}``, written each time.
+        out_dir: Folder of ``summary.json``, ``per_class.{csv,json,png}`` and ``predictions.npz``
+            (scores and labels of every image), written each time.
         **kwargs: Of :class:`~mmmlc.evaluation.plain_keys.PlainKeysMetric`.
     """
 
@@ -82,15 +85,17 @@ class MultiLabelMetric(PlainKeysMetric):
         self.out_dir = out_dir
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Keep of each sample its scores (F, C) and the rows of :func:`_truth`."""
+        """Keep of each sample its scores (F, C), the rows of :func:`_truth`, and its name."""
         scores = self._scores(data_samples)
         with_labels = self.threshold == 'pred_label'
         self.results.extend(
-            (row, _truth(sample, row.shape[1], with_labels))
+            (row, _truth(sample, row.shape[1], with_labels), _key(sample)[1])
             for row, sample in zip(scores, data_samples, strict=True)
         )
 
-    def compute_metrics(self, results: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
+    def compute_metrics(
+        self, results: list[tuple[np.ndarray, np.ndarray, str]]
+    ) -> dict[str, float]:
         """All measures of the gathered samples; also logs the table and writes ``out_dir``."""
         if not results:
             raise ValueError('MultiLabelMetric got no samples: is the data set empty?')
@@ -112,6 +117,13 @@ class MultiLabelMetric(PlainKeysMetric):
             metrics[f'{field}_mAP'] = 100 * ap.nanmean().item()
 
         self._report(evaluation, metrics, len(results))
+        if self.out_dir is not None:
+            labels = labels or [labels_at_threshold(scores, threshold)]
+            images = np.array([name or str(i) for i, (*_, name) in enumerate(results)])
+            classes = np.array(self._class_names(scores.shape[1]))
+            arrays = [x.numpy() for x in (scores, positive, difficult, valid, labels[0])]
+            predictions = Predictions(images, classes, *arrays)
+            write_predictions(Path(self.out_dir) / FILE_NAME, predictions)
         return metrics
 
     def _report(self, evaluation: Evaluation, metrics: dict[str, float], num_images: int) -> None:
@@ -210,11 +222,17 @@ def _indices(sample: dict, field: str, num_classes: int) -> np.ndarray:
     return labels
 
 
-def _name(sample: dict) -> str:
+def _key(sample: dict) -> tuple[str, str]:
+    """The field that names the image of a sample, and the name; two empty texts without one."""
     for key in ('img_path', 'img_id', 'sample_idx'):
         if key in sample:
-            return f'the sample with {key} {sample[key]}'
-    return 'a sample'
+            return key, str(sample[key])
+    return '', ''
+
+
+def _name(sample: dict) -> str:
+    key, name = _key(sample)
+    return f'the sample with {key} {name}' if key else 'a sample'
 
 
 def _log(text: str, level: int = logging.INFO) -> None:

@@ -16,6 +16,7 @@ from mmengine.registry import METRICS
 from mmengine.structures import BaseDataElement
 
 from mmmlc.evaluation.multilabel import MultiLabelMetric
+from mmmlc.evaluation.prediction_files import read_predictions
 from mmmlc.evaluation.report import ClassResult, render_table, write_report
 
 N, C = 41, 6
@@ -339,5 +340,10 @@ def test_two_processes_are_one(tmp_path):
             # JSON keeps floats exactly: equal to the last bit.
             assert json.loads((tmp_path / f'{name}_{rank}.json').read_text()) == expected
         assert (tmp_path / f'{name}_0' / 'summary.json').is_file()
+        # Whatever the order of the processes, scores are beside the name of their image.
+        written = read_predictions(tmp_path / f'{name}_0')
+        images = [int(image.removesuffix('.jpg')) for image in written.images]
+        assert sorted(images) == list(range(N))
+        np.testing.assert_array_equal(written.scores, scores[images])
         assert not (tmp_path / f'{name}_1').exists()
     assert all(math.isfinite(value) for value in expected.values())
