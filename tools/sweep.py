@@ -51,7 +51,7 @@ class Progress:
     """A line per job that starts or ends, with what is left and the time expected for it."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
-        self.finished = [job for job in jobs if job.record() is not None]
+        self.finished = [job for job in jobs if job.is_finished()]
         self.due = [job for job in jobs if job not in self.finished]
 
     def start(self, job: Job, note: str) -> None:
@@ -64,7 +64,7 @@ class Progress:
     def end(self, job: Job, result: str) -> None:
         """A job ended, one way or the other."""
         self.due.remove(job)
-        if job.record() is not None:
+        if job.is_finished():
             self.finished.append(job)
         print(f'{job.name}: {result}', flush=True)
 
@@ -118,7 +118,7 @@ def main() -> None:
         return show_states(jobs)
     if args.dry_run:
         for job in jobs:
-            if job.record() is None:
+            if not job.is_finished():
                 print(shlex.join(command_line(job, missing='CHECKPOINT')))
         return None
     try:

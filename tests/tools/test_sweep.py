@@ -18,6 +18,8 @@ from helpers.small_data import write_for
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from mmmlc.evaluation.bootstrap import compare
+from mmmlc.evaluation.prediction_files import read_predictions
 from mmmlc.registry import MODELS
 
 sys.path.append(str(next(p for p in Path(__file__).parents if (p / 'setup.py').exists()) / 'tools'))
@@ -58,12 +60,26 @@ else:
     score = float(open(rest[0]).read()) + cfg['bonus']
     with open(work + '/now/now.json', 'w') as file:
         json.dump(dict(mAP=score, OF1=float('nan'), time=1.0, data_time=2.0), file)
+    if '--out' in rest and not cfg['forgets']:
+        import numpy as np
+        from mmmlc.evaluation.prediction_files import Predictions, write_predictions
+        out = rest[rest.index('--out') + 1]
+        os.makedirs(out)
+        with open(out + '/summary.json', 'w') as file:
+            json.dump(dict(mAP=-1.0), file)
+        rng = np.random.default_rng(0)
+        truth = rng.random((30, 2)) < 0.5
+        noise = rng.normal(size=(30, 2)) + np.random.default_rng(seed).normal(size=(30, 2))
+        names = [np.arange(n).astype(str) for n in truth.shape]
+        scores, none = score * truth + noise, np.zeros_like(truth)
+        file = Predictions(*names, scores, truth, none, ~none, scores > 1)
+        write_predictions(out + '/predictions.npz', file)
 """
 
 CONFIG = """
 score = [1.0, 2.0, 6.0]
 bonus = 0.0
-hang = fail = False
+hang = fail = forgets = False
 start = None
 train_cfg = dict(by_epoch=True, max_epochs=5)
 param_scheduler = dict(type='mmengine.OneCycleLR', total_steps=5)
@@ -285,6 +301,69 @@ def alive(pid: int) -> bool:
 HANGING = 'runs: [{name: a, seeds: [0], overrides: {hang: true}}]'
 
 
+COMPARED = """
+runs:
+  - {name: a, overrides: {score: [0.1, 0.2]}}
+  - {name: b, overrides: {score: [6.0, 6.0]}}
+  - {name: c, test_of: a, overrides: {bonus: 0.5}, seeds: [0]}
+"""
+
+
+def test_compared_runs(project):
+    """Tests from before the comparison are run again, for their predictions; nothing else is."""
+    sweep, jobs = write_sweep(project, COMPARED)
+    run_jobs(jobs, project)
+    before = render(sweep, results_of(sweep, jobs))
+    assert len(calls(project)) == 4 + 5 and 'comparisons' not in results_of(sweep, jobs)
+
+    sweep, jobs = write_sweep(project, COMPARED + 'compare: [[b, a]]')
+    # The numbers are there all the same.
+    text = render(sweep, results_of(sweep, jobs))
+    assert (
+        text
+        == before
+        + """
+## Comparisons
+
+Not compared, for want of predictions: b with a.
+"""
+    )
+    assert [job.name for job in jobs if job.state() == 'to run'] == [
+        *('a seed 0 test', 'a seed 1 test', 'b seed 0 test', 'b seed 1 test')
+    ]
+    notes = []
+    assert run_jobs(jobs, project, lambda job, note: notes.append(note)).complete
+    assert calls(project) == [f'test {run}/seed{seed}' for run in 'ab' for seed in range(2)]
+    assert set(notes) == {'its predictions are not there, which a comparison needs'}
+    assert run_jobs(jobs, project).done == [] and calls(project) == []
+
+    results = results_of(sweep, jobs)
+    # Metrics are the test's, not those of the files beside the predictions.
+    assert results['runs']['a']['seeds']['0']['metrics']['mAP'] == 0.1
+    folder = project / 'work_dirs/sweeps/toy'
+    paths = [folder / f'{run}/seed{k}/test/results' for run in 'ba' for k in (0, 1)]
+    b0, b1, a0, a1 = map(read_predictions, paths)
+    (expected,) = compare([b0, b1], [a0, a1], ['mAP'])
+    (found,) = results['comparisons']
+    assert found['runs'] == ['b', 'a'] and found['seeds'] == [[0, 1], [0, 1]]
+    assert found['differences'] == [dict(expected._asdict(), verdict='better')]
+    text = render(sweep, json.loads(json.dumps(results)))
+    assert '| measure | b | a | difference | 95 % interval | b is |' in text
+    assert f'| mAP | {expected.a:.2f} | {expected.b:.2f} | +{expected.difference:.2f} |' in text
+    assert '2,000 resamples of 30 images' in text
+
+
+def test_comparison_without_predictions(project):
+    runs = COMPARED.replace('score: [0.1, 0.2]', 'forgets: true')
+    sweep, jobs = write_sweep(project, runs + 'compare: [[b, a]]')
+    outcome = run_jobs(with_needs(jobs, ['a']), project)
+    assert len(outcome.failed) == 2
+    assert outcome.failed[0].startswith('a seed 0 test left no ')
+    assert (
+        'results/predictions.npz, which `compare` needs: expected mmmlc.Multi' in outcome.failed[0]
+    )
+
+
 def test_killed_sweep_starts_the_run_again(project):
     _, jobs = write_sweep(project, HANGING)
     if (sweep_pid := os.fork()) == 0:
@@ -375,6 +454,10 @@ def test_seed_and_epochs_reach_the_config(project):
         ('runs: [{name: a}, {name: b, test_of: a, seeds: [4]}]', "seed 4 is not trained by 'a'"),
         ('runs: [{name: a, overrides: {x.y: 1, x.y: 2}}]', "line 7: 'x.y' twice"),
         ('runs: []', "'runs' is missing or empty"),
+        ('runs: [{name: a}]\ncompare: [[a, b]]', r"compare\[0\]: 'b' is no run, expected one of"),
+        ('runs: [{name: a}]\ncompare: [a]', r"compare\[0\] is 'a', expected two runs"),
+        ('runs: [{name: a}]\ncompare: [[a, a]]', r"compare\[0\] is \['a', 'a'\], expected two"),
+        ('runs: [{name: a}]\ncompare: a', "compare is 'a', expected a list of pairs of runs"),
         ('runs: [{name: a}]\ntables: [{title: T, rows: [b]}]', "'b' is no run"),
         (
             'runs: [{name: a}]\ntables: [{title: T, rows: [a], published: {p: {c: 1}}}]',

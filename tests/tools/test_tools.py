@@ -17,6 +17,7 @@ from PIL import Image
 
 from mmmlc.engine import build_runner, load_config, load_weights
 from mmmlc.engine.prepare import use_amp, use_amp_in_test
+from mmmlc.evaluation.prediction_files import read_predictions
 
 VAL_IMAGES = 25  # odd: two processes get unequal shares
 
@@ -67,6 +68,7 @@ def test_evaluation_writes_results_and_pictures(trained, toys, tmp_path):
     )  # fmt: skip
     summary = json.loads((tmp_path / 'out/summary.json').read_text())
     assert 0 <= summary['mAP'] <= 100
+    assert len(read_predictions(tmp_path / 'out').images) == VAL_IMAGES
     pictures = sorted((tmp_path / 'show').glob('*.jpg'))
     assert len(pictures) == 3
     assert np.asarray(Image.open(pictures[0])).std() > 10

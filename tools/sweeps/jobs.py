@@ -69,9 +69,9 @@ def run_jobs(
     """
     outcome = Outcome()
     for job in jobs:
-        if job.record() is not None:
+        if job.is_finished():
             continue
-        if waits := [need.name for need in job.needs if need.record() is None]:
+        if waits := [need.name for need in job.needs if not need.is_finished()]:
             outcome.blocked.append(f'{job.name} waits for {waits[0]}')
             on_end(job, f'not run, {waits[0]} is not finished')
             continue
@@ -105,9 +105,8 @@ def run_job(job: Job, root: Path, on_start: Callable[[str], None] = lambda note:
         JobFailed: it failed.
     """
     with _locked(job) as lock:
-        record = job.record()  # another process may have finished it meanwhile
-        if record is not None:
-            return record
+        if job.is_finished():  # by another process meanwhile
+            return job.record()
         on_start(_make_room(job))
         job.config.dump(job.folder / f'{job.kind}_config.py')
         start = time.time()
@@ -122,6 +121,7 @@ def run_job(job: Job, root: Path, on_start: Callable[[str], None] = lambda note:
             checkpoint_of(job)
         else:
             record['metrics'] = _read_metrics(job)
+            _check_predictions(job)
         write_whole(job.record_path, (json.dumps(record, indent=2) + '\n').encode())
         return record
 
@@ -141,7 +141,9 @@ def _locked(job: Job) -> Iterator[TextIO]:
 def _make_room(job: Job) -> str:
     """Remove what an unfinished job left; set a finished training of another config aside."""
     old, note = job.any_record(), ''
-    if old is not None:
+    if old is not None and old['fingerprint'] == job.fingerprint:
+        note = 'its predictions are not there, which a comparison needs'
+    elif old is not None:
         note = 'its config changed'
     elif job.work_dir.exists():
         note = 'it was interrupted or failed'
@@ -177,7 +179,8 @@ def command_line(job: Job, missing: str | None = None) -> list[str]:
                 raise
             fields['checkpoint'] = trained.work_dir / missing
     words = [word.format(**fields) for word in shlex.split(job.command)]
-    return [*words, '--work-dir', str(job.work_dir)]
+    words += ['--work-dir', str(job.work_dir)]
+    return [*words, '--out', str(job.results)] if job.keeps_predictions else words
 
 
 def checkpoint_of(job: Job, name: str | None = None) -> str:
@@ -232,7 +235,7 @@ def tail(path: Path, lines: int = 15) -> str:
 
 def _read_metrics(job: Job) -> dict[str, float | None]:
     """The metrics that mmengine's LoggerHook wrote at the end of the test; None for NaN."""
-    files = sorted(job.work_dir.glob('*/*.json'))
+    files = sorted(path for path in job.work_dir.glob('*/*.json') if path.parent != job.results)
     if not files:
         raise JobFailed(f'{job.name} left no metrics in {job.work_dir}:\n{tail(job.log)}')
     content = json.loads(files[-1].read_text())
@@ -241,6 +244,15 @@ def _read_metrics(job: Job) -> dict[str, float | None]:
         for key, value in content.items()
         if isinstance(value, int | float) and key not in ('time', 'data_time')
     }
+
+
+def _check_predictions(job: Job) -> None:
+    if job.keeps_predictions and not job.predictions.is_file():
+        raise JobFailed(
+            f'{job.name} left no {job.predictions}, which `compare` needs: expected '
+            'mmmlc.MultiLabelMetric as the first metric of test_evaluator, and a test_command that '
+            'hands on --out'
+        )
 
 
 def _surroundings(root: Path) -> dict[str, str | int | bool | None]:

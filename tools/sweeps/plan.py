@@ -19,6 +19,8 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from mmmlc.evaluation.prediction_files import FILE_NAME
+
 from .sweep_file import Run, Sweep
 
 WORK_DIR = re.compile(r'\{work_dir:([\w.+-]+)\}')
@@ -35,6 +37,7 @@ class Job:
     config: Config
     command: str  # with {config} and other fields to fill in
     needs: tuple[Job, ...]  # trainings; of a test the last one is that of its checkpoint
+    keeps_predictions: bool = False  # of a test, for a comparison
 
     @property
     def name(self) -> str:
@@ -50,6 +53,16 @@ class Job:
     def log(self) -> Path:
         """Everything that the command printed."""
         return self.folder / f'{self.kind}.log'
+
+    @property
+    def results(self) -> Path:
+        """Files of the metrics, where predictions are kept."""
+        return self.work_dir / 'results'
+
+    @property
+    def predictions(self) -> Path:
+        """Scores and labels of the tested images, where they are kept."""
+        return self.results / FILE_NAME
 
     @property
     def record_path(self) -> Path:
@@ -75,15 +88,20 @@ class Job:
             raise ValueError(f'{self.record_path} is broken ({error}): remove it') from error
 
     def record(self) -> dict | None:
-        """The record of this very job; None if it has not finished."""
+        """The record of this very job; None if it has not been run."""
         record = self.any_record()
         return record if record and record['fingerprint'] == self.fingerprint else None
 
+    def is_finished(self) -> bool:
+        """Whether its record is there and, where they are to be kept, its predictions."""
+        kept = not self.keeps_predictions or self.predictions.is_file()
+        return kept and self.record() is not None
+
     def state(self) -> str:
         """``'finished'``, ``'changed'`` (finished with another config) or ``'to run'``."""
-        if self.record() is not None:
+        if self.is_finished():
             return 'finished'
-        return 'to run' if self.any_record() is None else 'changed'
+        return 'changed' if self.any_record() and self.record() is None else 'to run'
 
 
 def plan(sweep: Sweep, root: Path) -> list[Job]:
@@ -100,6 +118,7 @@ def plan(sweep: Sweep, root: Path) -> list[Job]:
     trainings: dict[tuple[str, int], Job] = {}
     for run in sweep.runs.values():
         config = resolve_config(sweep, run, root)
+        kept = any(run.name in pair for pair in sweep.compare)
         for seed in run.seeds:
             folder = root / 'work_dirs/sweeps' / sweep.name / run.name / f'seed{seed}'
             cfg, needs = _fill_in(config, run, seed, trainings, root)
@@ -110,7 +129,7 @@ def plan(sweep: Sweep, root: Path) -> list[Job]:
                 jobs.append(job)
             trained = trainings[run.test_of or run.name, seed]
             needs = (*needs, trained)
-            jobs.append(Job(run, seed, 'test', folder, cfg, sweep.test_command, needs))
+            jobs.append(Job(run, seed, 'test', folder, cfg, sweep.test_command, needs, kept))
     return jobs
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
 
+from .comparisons import compare_runs, comparison_parts, table_text
 from .plan import Job
 from .sweep_file import Sweep, TableSpec
 
@@ -44,7 +45,10 @@ def results_of(sweep: Sweep, jobs: Sequence[Job]) -> dict:
         values = {name: [*values_of(run, name).values()] for name in names}
         run['mean'] = {name: statistics.fmean(v) for name, v in values.items() if v}
         run['deviation'] = {name: deviation(v) for name, v in values.items() if v}
-    return dict(title=sweep.title, sweep=sweep.path.name, runs=runs)
+    results = dict(title=sweep.title, sweep=sweep.path.name, runs=runs)
+    if comparisons := compare_runs(sweep, jobs):
+        results['comparisons'] = comparisons
+    return results
 
 
 def _seed(job: Job, record: dict) -> dict:
@@ -129,6 +133,7 @@ def render(sweep: Sweep, results: dict) -> str:
         sweep.text.strip(),
         _notes(finished),
         *(part for table in sweep.tables for part in _table(table, runs)),
+        *comparison_parts(sweep, results.get('comparisons', [])),
         f'Not finished: {", ".join(missing)}.' if missing else '',
     ]
     return '\n\n'.join(part for part in parts if part) + '\n'
@@ -165,8 +170,7 @@ def _table(table: TableSpec, runs: dict) -> list[str]:
             cells.insert(1, '' if name == base else _difference(run, runs[base], main))
         cells += [str(numbers.get(label, '')) for numbers in table.published.values()]
         lines.append([label, *cells, *_facts(run)])
-    text = '\n'.join(f'| {" | ".join(cells)} |' for cells in lines)
-    return [f'## {table.title}', table.text.strip(), text, _order(table, runs)]
+    return [f'## {table.title}', table.text.strip(), table_text(lines), _order(table, runs)]
 
 
 def _difference(run: dict, base: dict, metric: str) -> str:

@@ -50,6 +50,7 @@ class Sweep:
     train_command: str
     test_command: str
     validate: bool  # evaluate during training too
+    compare: tuple[tuple[str, str], ...] = ()  # pairs of runs: is the first one better?
 
     @property
     def name(self) -> str:
@@ -69,8 +70,8 @@ def read_sweep(path: str | Path) -> Sweep:
         raise FileNotFoundError(f'{path}: no such sweep file')
     content = read_yaml(path)
     allowed = ('title', 'text', 'metrics', 'defaults', 'runs', 'tables')
-    commands = ('train_command', 'test_command', 'validate')
-    check_keys(f'{path}', content, (*allowed, *commands), ('runs', 'metrics'))
+    others = ('train_command', 'test_command', 'validate', 'compare')
+    check_keys(f'{path}', content, (*allowed, *others), ('runs', 'metrics'))
     runs = _read_runs(path, content['runs'], content.get('defaults') or {})
     metrics = _strings(f'{path}: metrics', content['metrics'])
     return Sweep(
@@ -82,6 +83,7 @@ def read_sweep(path: str | Path) -> Sweep:
         train_command=content.get('train_command', TRAIN),
         test_command=content.get('test_command', TEST),
         validate=bool(content.get('validate', False)),
+        compare=_read_pairs(path, content.get('compare', []), runs),
     )
 
 
@@ -138,6 +140,18 @@ def _read_run(where: str, entry: dict, defaults: dict, earlier: dict[str, Run]) 
         raise ValueError(f'{where}: epochs is {epochs!r}, expected a positive integer')
     name, checkpoint = entry['name'], entry.get('checkpoint')
     return Run(name, merged['config'], overrides, tuple(seeds), epochs, test_of, checkpoint)
+
+
+def _read_pairs(path: Path, entries: object, runs: dict) -> tuple[tuple[str, str], ...]:
+    if not isinstance(entries, list):
+        raise ValueError(f'{path}: compare is {entries!r}, expected a list of pairs of runs')
+    for index, pair in enumerate(entries):
+        where = f'{path}: compare[{index}]'
+        if not isinstance(pair, list) or len(pair) != 2 or pair[0] == pair[1]:
+            raise ValueError(f'{where} is {pair!r}, expected two runs')
+        if unknown := [name for name in pair if name not in runs]:
+            raise ValueError(f'{where}: {unknown[0]!r} is no run, expected one of {list(runs)}')
+    return tuple((a, b) for a, b in entries)
 
 
 def _read_tables(
