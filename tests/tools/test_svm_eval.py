@@ -7,18 +7,23 @@ import importlib.util
 import numpy as np
 import pytest
 import torch
-from helpers.places import TOY_CONFIG
-from helpers.svm_lab import learn_two_images
+from helpers.places import TOY_CONFIG, tool
+from helpers.svm_lab import learn_two_images, small_config
+from mmengine.config import Config
 from mmpretrain.models.utils import ClsDataPreprocessor
 from mmpretrain.structures import DataSample
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from torch import nn
 
 from mmmlc import dependencies
 from mmmlc.engine.feature_files import average_features, extract_features, open_features
-from mmmlc.evaluation.svm import decide, fit_class, fit_one_vs_rest, normalise
+from mmmlc.evaluation.linear_classifiers import decide, fit_class, fit_one_vs_rest, normalise
+from mmmlc.evaluation.prediction_files import align_predictions, read_predictions
 
 N, D, C = 60, 8, 3
 
@@ -100,6 +105,8 @@ def test_wrong_options():
         fit_one_vs_rest(features, positive, none, folds=1)
     with pytest.raises(ValueError, match='no positive label in 60 images: nothing to train'):
         fit_one_vs_rest(features, none, none)
+    with pytest.raises(ValueError, match=r"kind is 'tree', expected one of \['svm', 'logis"):
+        fit_one_vs_rest(features, positive, none, kind='tree')
 
 
 def test_missing_scikit_learn_is_named(monkeypatch):
@@ -111,6 +118,85 @@ def test_missing_scikit_learn_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, 'find_spec', lambda n: None if n == 'sklearn' else find(n))
     with pytest.raises(ImportError, match='scikit-learn missing\n.*pip install scikit-learn'):
         dependencies.require_svm()
+
+
+def spread_out(features: np.ndarray) -> np.ndarray:
+    """Channels of very different means and deviations, one of them constant."""
+    channels = np.arange(features.shape[1])
+    return np.where(channels == 3, 5.0, features * 10.0**channels + channels).astype(np.float32)
+
+
+@pytest.mark.parametrize('standardise', [True, False])
+def test_logistic_regression_equals_scikit_learn(standardise):
+    features, positive = make_data()
+    features = spread_out(features) if standardise else features
+    ignored = np.zeros_like(positive)
+    ignored[:15, 0] = True
+    costs = (0.01, 1.0, 10.0)
+    found = fit_one_vs_rest(
+        features, positive, ignored, costs, jobs=1, kind='logistic', standardise=standardise
+    )
+    distances = decide(features, found)
+    for c in range(C):
+        x, y = features[~ignored[:, c]].astype(float), positive[~ignored[:, c], c]
+        quality, models = [], []
+        for cost in costs:
+            steps = [StandardScaler()] * standardise + [LogisticRegression(C=cost, max_iter=1000)]
+            models.append(make_pipeline(*steps))
+            folds = StratifiedKFold(3, shuffle=True, random_state=0).split(x, y) if c < 2 else ()
+            quality.append([
+                average_precision_score(
+                    y[test], models[-1].fit(x[train], y[train]).decision_function(x[test])
+                )
+                for train, test in folds
+            ])  # fmt: skip
+        # Class 2 has one positive, which no two folds can share: the middle cost.
+        best = int(np.argmax(np.mean(quality, axis=1))) if c < 2 else 1
+        assert found[c].cost == costs[best] and found[c].converged
+        expected = models[best].fit(x, y).decision_function(features.astype(float))
+        np.testing.assert_allclose(distances[:, c], expected, atol=2e-3)
+
+
+@pytest.mark.parametrize('standardise', [True, False])
+def test_ridge_regression_equals_scikit_learn(standardise):
+    features, positive = make_data()
+    features = spread_out(features) if standardise else features
+    ignored = np.zeros_like(positive)
+    ignored[:15, 0] = True
+    alphas, ticks = (0.1, 1.0, 10.0, 100.0), []
+    found = fit_one_vs_rest(
+        features, positive, ignored, alphas, advance=lambda: ticks.append(1),
+        kind='ridge', standardise=standardise,
+    )  # fmt: skip
+    assert len(ticks) == C
+    for c in range(C):
+        x, y = features[~ignored[:, c]].astype(float), 2.0 * positive[~ignored[:, c], c] - 1
+        steps = [StandardScaler()] * standardise
+        errors = [left_out_error(x, y, make_pipeline(*steps, Ridge(alpha=a))) for a in alphas]
+        if not standardise:  # the mean and deviation of one image less are not quite the same
+            assert found[c].cost == alphas[int(np.argmin(errors))]
+        assert errors[alphas.index(found[c].cost)] < 1.01 * min(errors)
+        model = make_pipeline(*steps, Ridge(alpha=found[c].cost)).fit(x, y)
+        expected = model.predict(features.astype(float))
+        np.testing.assert_allclose(decide(features, found)[:, c], expected, rtol=1e-6, atol=1e-8)
+
+
+def left_out_error(x: np.ndarray, y: np.ndarray, model) -> float:
+    """Mean squared error of each image by the model of all others."""
+    rows = np.arange(len(x))
+    guesses = [model.fit(x[rows != i], y[rows != i]).predict(x[[i]])[0] for i in rows]
+    return float(np.mean((guesses - y) ** 2))
+
+
+@pytest.mark.parametrize('kind', ['logistic', 'ridge'])
+def test_other_classes_of_one_kind_say_no_too(kind):
+    features, positive = make_data()
+    positive[:, 0], positive[:, 1] = False, True
+    found = fit_one_vs_rest(
+        features, positive, np.zeros_like(positive), jobs=1, kind=kind, standardise=True
+    )
+    assert [one.cost == 0 for one in found] == [True, True, False]
+    np.testing.assert_array_equal(decide(features, found[:2]), -np.ones((N, 2)))
 
 
 def test_normalised_rows_have_length_one():
@@ -221,3 +307,54 @@ def test_tool_learns_two_images(tmp_path, monkeypatch, options):
     features, again = learn_two_images(TOY_CONFIG, tmp_path, monkeypatch, options)
     assert features.shape == (2, 16)
     again()
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    monkeypatch.setattr('mmengine.runner.runner.collect_env', dict)  # asks compilers, slowly
+
+
+def test_classifiers_share_the_features_of_the_starting_weights(tmp_path, quick, capsys):
+    """Without a checkpoint: the features are those of the weights that init_cfg names."""
+    config = small_config(TOY_CONFIG, tmp_path)
+    cfg = Config.fromfile(config)
+    cfg.model.backbone.init_cfg = dict(
+        type='Pretrained', checkpoint=f'{tmp_path}/w.pth', prefix='backbone.'
+    )
+    cfg.dump(config)
+    run, out = tool('svm_eval').main, tmp_path / 'out'
+    words = [config, '--out', str(out), '--jobs', '1']
+    metrics = run([*words, '--classifier', 'ridge', '--costs', '1e-6'])
+    assert 'features of the weights that a training of' in capsys.readouterr().out
+    found = open_features(out / 'train')
+    made = (out / 'train/features.npy').stat().st_mtime_ns
+    run([config, str(tmp_path / 'w.pth'), '--out', f'{tmp_path}/trained', '--jobs', '1'])
+    np.testing.assert_array_equal(
+        found.features, open_features(tmp_path / 'trained/train').features
+    )
+
+    # Image i has the classes i and i + 1; class 1, in both, has no negative and cannot be trained.
+    assert metrics['mAP'] == pytest.approx(100)
+    saved = np.load(out / 'ridge/ridge.npz')
+    assert saved['cost'].tolist() == [1e-6, 0, 1e-6] + [0] * 17
+    # Nothing is drawn anew for the next classifier, said the other way.
+    run([config, 'none', *words[1:], '--classifier', 'logistic', '--costs', '1000'])
+    run(words)
+    assert (out / 'train/features.npy').stat().st_mtime_ns == made
+    files = [read_predictions(out / name) for name in ('', 'ridge', 'logistic')]
+    assert np.load(out / 'logistic/logistic.npz')['cost'][0] == 1000
+    assert (out / 'svm.npz').is_file()
+    sigmoid = torch.from_numpy(saved['distances']).sigmoid().numpy()
+    np.testing.assert_array_equal(files[1].scores, sigmoid)
+    assert len(align_predictions(files, ['svm', 'ridge', 'logistic'])) == 3
+
+
+def test_other_starting_weights_are_other_features(tmp_path, quick):
+    """Random weights are those of the seed, and of a changed file the features are refused."""
+    config = small_config(TOY_CONFIG, tmp_path)
+    words = [config, '--out', f'{tmp_path}/out', '--jobs', '1', '--classifier', 'ridge']
+    metrics = tool('svm_eval').main(words)
+    assert tool('svm_eval').main(words) == metrics
+    with pytest.raises(FileExistsError, match='holds other features, different in checkpoint'):
+        tool('svm_eval').main([*words, '--seed', '1'])
