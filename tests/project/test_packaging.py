@@ -23,6 +23,7 @@ FOLDERS = ['.github', 'requirements', 'mmmlc', 'tools', 'configs', 'docs', 'test
 # What a user of the wheel runs by `mim run mmmlc NAME`, `mim train` and `mim test`.
 USERS_TOOLS = [
     *('check_data.py', 'convert_proposals.py', 'extract_proposals.py', 'make_toy_scenes.py'),
+    *('make_coco_photos.py', 'coco_photos/annotations.py', 'coco_photos/list.csv'),
     *('compare.py', 'svm_eval.py', 'test.py', 'train.py', 'tune_thresholds.py'),
     *('dist_test.sh', 'dist_train.sh', 'slurm_test.sh', 'slurm_train.sh', 'slurm/srun.sh'),
 ]

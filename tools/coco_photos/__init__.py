@@ -1,0 +1,1 @@
+"""What ``tools/make_coco_photos.py`` is made of, and its list of images."""
