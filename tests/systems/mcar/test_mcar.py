@@ -15,6 +15,7 @@ from helpers.places import DATA
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from region_references import box_of_map, crop_and_resize
+from torchvision.transforms.v2.functional import resize
 
 from mmmlc.engine.hooks.channels_last import ChannelsLastHook
 
@@ -98,14 +99,16 @@ def test_scores_and_boxes_are_the_authors(arch, classes, pooling):
         np.testing.assert_allclose(scores, data[f'{key}_{name}'], atol=1e-4)
 
 
-@pytest.mark.parametrize('rule', ['authors', 'paper'])
-def test_streams_match_the_equations_image_by_image(rule):
-    model = build(rule=rule, topn=3).eval()
+@pytest.mark.parametrize(('rule', 'scale'), [('authors', 1), ('paper', 1), ('authors', 0.5)])
+def test_streams_match_the_equations_image_by_image(rule, scale):
+    model = build(rule=rule, topn=3, stream_scale=scale).eval()
+    size = (round(64 * scale), round(96 * scale))
     images = torch.randn(4, 3, 64, 96)
     with torch.no_grad():
         streams = model.streams(images)
         for i, image in enumerate(images):
-            features = model.backbone(image[None])[-1]
+            seen = resize(image[None], size, antialias=True)
+            features = model.backbone(seen)[-1]
             maps = model.head.classifier(features)[0].sigmoid()
             pooled = 0.5 * features.mean((2, 3)) + 0.5 * features.amax((2, 3))
             weight = model.head.classifier.weight[:, :, 0, 0]
@@ -115,7 +118,7 @@ def test_streams_match_the_equations_image_by_image(rule):
             assert streams.classes[i].tolist() == top.tolist()
             boxes = [box_of_map(maps[c], (64, 96), 0.5, rule) for c in top]
             assert streams.boxes[i].tolist() == boxes
-            crops = torch.stack([crop_and_resize(image, box, (64, 96)) for box in boxes])
+            crops = torch.stack([crop_and_resize(image, box, size) for box in boxes])
             local = model.head(model.backbone(crops)).amax(0)
             torch.testing.assert_close(streams.local_logits[i], local, atol=1e-4, rtol=1e-4)
 
@@ -324,6 +327,7 @@ def test_compiled_model_gives_the_same_logits():
         (dict(topn=-1), 'model.topn is -1, expected an integer of at least 0'),
         (dict(topn=2.0), 'model.topn is 2.0'),
         (dict(tau=1.0), 'model.tau is 1.0'),
+        (dict(stream_scale=0), r'model.stream_scale is 0, expected a number in \(0, 1\]'),
         (dict(rule='code'), "model.rule is 'code', expected one of 'authors', 'paper'"),
         (dict(selection='best'), "model.selection is 'best'"),
         (dict(loss='both'), "model.loss is 'both'"),
