@@ -6,6 +6,7 @@ Legend: N images, C classes. The file is ``predictions.npz`` with the fields of
 
 from __future__ import annotations
 
+import io
 import os
 import zipfile
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mmmlc.neutral import safe_line
+from mmmlc.whole_files import write_whole
 
 FILE_NAME = 'predictions.npz'
 
@@ -32,7 +34,7 @@ class Predictions(NamedTuple):
 
 
 def write_predictions(path: str | Path, predictions: Predictions) -> None:
-    """Write a file, replacing that of before; its folder is there.
+    """Write a file, replacing that of before once it is whole.
 
     The folder that all images have in common is left out of their names: the same images are the
     same wherever they lie.
@@ -41,7 +43,9 @@ def write_predictions(path: str | Path, predictions: Predictions) -> None:
     common = os.path.commonprefix(names)
     skip = common.rfind('/') + 1
     images = np.array([name[skip:] for name in names])
-    np.savez_compressed(path, **predictions._replace(images=images)._asdict())
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **predictions._replace(images=images)._asdict())
+    write_whole(path, buffer.getbuffer())
 
 
 def read_predictions(path: str | Path) -> Predictions:

@@ -271,6 +271,7 @@ def test_tool(tmp_path, capsys, monkeypatch):
     assert row.endswith(f'| {found[0].verdict} |')
     output = capsys.readouterr().out
     assert '50 resamples of 40 images' in output and 'One seed of plain/seed3: how much' in output
+    assert 'Of so few seeds' in output  # the three of mcar
     assert len(tool('compare').main([*words, '--measure', 'OF1'])) == 1
 
 
