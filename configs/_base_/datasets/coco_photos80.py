@@ -1,5 +1,5 @@
-# CocoPhotos with all 80 classes: 1,920 training and 881 validation images with labels. Some classes
-# have two validation images only: compare models on the 47 classes of coco_photos.py.
+# CocoPhotos with all 80 classes. Some of them have two validation images only: compare models on the
+# 47 classes of coco_photos.py.
 num_classes = 80
 data_root = 'data/coco_photos'
 
@@ -10,6 +10,7 @@ train_dataloader = dict(
     batch_sampler=dict(type='mmmlc.TotalBatchSampler'),
     dataset=dict(
         type='mmmlc.CocoMultiLabel',
+        keep_unlabelled=True,
         data_root=data_root,
         ann_file='annotations/instances_train.json',
         data_prefix=dict(img_path='images'),
@@ -22,6 +23,7 @@ val_dataloader = dict(
     sampler=dict(type='mmengine.DefaultSampler', shuffle=False),
     dataset=dict(
         type='mmmlc.CocoMultiLabel',
+        keep_unlabelled=True,
         data_root=data_root,
         ann_file='annotations/instances_val.json',
         data_prefix=dict(img_path='images'),
