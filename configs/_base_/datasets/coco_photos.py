@@ -1,6 +1,7 @@
 # CocoPhotos: photographs of COCO 2017 with a short side of 256 pixels, written by
 # tools/make_coco_photos.py. The 47 classes with the most images, without person. Of 1,923 training
 # and 882 validation images 190 and 79 have none of them, and are negatives.
+# docs/data.md shows how settings are chosen on others.
 num_classes = 47
 data_root = 'data/coco_photos'
 
