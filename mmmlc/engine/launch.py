@@ -20,6 +20,7 @@ from .checkpoints import load_checkpoint_file, use_strict_loaders
 from .prepare import RunOptions, parts_of, prepare
 from .resume import choose_start
 from .run_records import end_with
+from .synchronised_norms import SynchronisedNormsHook
 from .takeover import TakeoverHook
 
 
@@ -86,6 +87,8 @@ def build_runner(cfg: Config, trust: bool = False, options: RunOptions | None = 
         torch.distributed.init_process_group('gloo')
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     end_with(runner)
+    if cfg.get('sync_bn'):
+        runner.register_hook(SynchronisedNormsHook())
     if cfg.get('resume'):
         choose_start(runner, begin_from)
         runner.register_hook(TakeoverHook())

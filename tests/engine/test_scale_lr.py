@@ -6,9 +6,11 @@ import re
 import sys
 
 import pytest
+import timm
 import torch
 from helpers.places import TOY_CONFIG, tool
 from mmengine.config import Config
+from mmengine.model import convert_sync_batchnorm
 from mmengine.optim import OneCycleLR, OptimWrapper, build_optim_wrapper
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
@@ -16,6 +18,7 @@ from mmpretrain.structures import DataSample
 from mmmlc.engine.launch import load_config
 from mmmlc.engine.prepare import prepare, use_sync_bn
 from mmmlc.engine.scale_lr import check_lr_factors, images_per_update, scale_lr, world_size
+from mmmlc.engine.synchronised_norms import check_synchronised
 
 
 def make(batch_size=16, total=True, lr=0.02, accumulate=1, base=16, **schedule) -> Config:
@@ -195,3 +198,12 @@ def test_sync_bn_needs_gpus_and_processes(monkeypatch):
     cfg.sync_bn = 'mmcv'
     use_sync_bn(cfg)
     assert cfg.sync_bn == 'mmcv'
+
+
+def test_sync_bn_that_would_leave_out_activations():
+    plain = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4), torch.nn.ReLU())
+    check_synchronised(convert_sync_batchnorm(plain))
+    model = timm.create_model('tf_efficientnet_lite0')
+    check_synchronised(model)
+    with pytest.raises(ValueError, match='sync_bn: bn1 would leave out its Identity, ReLU6, expec'):
+        check_synchronised(convert_sync_batchnorm(model))

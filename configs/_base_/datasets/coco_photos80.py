@@ -1,5 +1,5 @@
-# CocoPhotos with all 80 classes. Some of them have two validation images only: compare models on the
-# 47 classes of coco_photos.py.
+# CocoPhotos with all 80 classes. Some have two validation images only: compare models on the 47
+# classes of coco_photos.py.
 num_classes = 80
 data_root = 'data/coco_photos'
 
