@@ -3,6 +3,7 @@
 from .heads import MultiLabelConvHead
 from .losses import AsymmetricLoss, MultiLabelBCELoss
 from .mixing import MultiLabelDataPreprocessor
+from .query_decoder import QueryDecoderHead
 from .timm_features import TIMMFeatureMap
 from .views import TenViews
 
@@ -11,6 +12,7 @@ __all__ = [
     'MultiLabelBCELoss',
     'MultiLabelConvHead',
     'MultiLabelDataPreprocessor',
+    'QueryDecoderHead',
     'TIMMFeatureMap',
     'TenViews',
 ]

@@ -5,6 +5,7 @@ B: images, C: classes, D: channels, N: selected classes, (h, w): map size.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -15,6 +16,31 @@ from mmmlc.ops.pooling import POOLINGS, global_pool
 from mmmlc.registry import MODELS
 
 from .base import MultiLabelHead
+
+
+def last_map(features: Tensor | Sequence[Tensor], in_channels: int) -> Tensor:
+    """The last of the features, checked to be a map (B, D, h, w) with the channels of a head.
+
+    Args:
+        features: Of a backbone or neck.
+        in_channels: D, the head's.
+
+    Raises:
+        ValueError: for anything else, with the key of the config that puts it right.
+    """
+    last = features if isinstance(features, Tensor) else features[-1]
+    if last.ndim != 4:
+        raise ValueError(
+            f'the backbone returns features of shape {tuple(last.shape)}, the head expects a '
+            "map (B, D, h, w): a transformer needs model.backbone.out_type='featmap', "
+            'ConvNeXt model.backbone.gap_before_final_norm=False, and no pooling neck'
+        )
+    if last.shape[1] != in_channels:
+        raise ValueError(
+            f'the backbone returns {last.shape[1]} channels, '
+            f'model.head.in_channels is {in_channels}'
+        )
+    return last
 
 
 @MODELS.register_module()
@@ -68,19 +94,7 @@ class MultiLabelConvHead(MultiLabelHead):
 
     def feature_map(self, features: tuple[Tensor, ...]) -> Tensor:
         """The last of the features, checked to be a map (B, D, h, w)."""
-        last = features[-1] if isinstance(features, (tuple, list)) else features
-        if last.ndim != 4:
-            raise ValueError(
-                f'the backbone returns features of shape {tuple(last.shape)}, the head expects a '
-                "map (B, D, h, w): a transformer needs model.backbone.out_type='featmap', "
-                'ConvNeXt model.backbone.gap_before_final_norm=False, and no pooling neck'
-            )
-        if last.shape[1] != self.in_channels:
-            raise ValueError(
-                f'the backbone returns {last.shape[1]} channels, '
-                f'model.head.in_channels is {self.in_channels}'
-            )
-        return last
+        return last_map(features, self.in_channels)
 
     def class_maps(self, features: tuple[Tensor, ...], classes: Tensor) -> Tensor:
         """Class activation maps of selected classes only (Eq. 4).

@@ -16,6 +16,12 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
         raise ValueError(f'{name} is {value!r}, expected one of {", ".join(map(repr, choices))}')
 
 
+def check_count(name: str, value: int) -> None:
+    """Raise ValueError when an option is no integer of at least 1."""
+    if not is_integer(value) or value < 1:
+        raise ValueError(f'{name} is {value!r}, expected an integer of at least 1')
+
+
 def check_fraction(name: str, value: float) -> None:
     """Raise ValueError when an option is no number in [0, 1]."""
     if not is_finite(value) or not 0 <= value <= 1:

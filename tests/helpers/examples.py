@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 
 from .places import ROOT
-from .small_models import PLAIN, Classifier
+from .small_models import PLAIN, QUERY_HEAD, Classifier
 
 
 @cache
@@ -34,8 +34,9 @@ def system_examples() -> tuple[ModuleType, ...]:
 
 
 def classifiers() -> dict[str, Classifier]:
-    """Those of all systems, and the plain one."""
-    found = {'plain': Classifier(PLAIN)}
+    """Those of all systems, the plain one, and one with a query decoder."""
+    queries = PLAIN | dict(head=QUERY_HEAD)
+    found = {'plain': Classifier(PLAIN), 'queries': Classifier(queries)}
     for module in system_examples():
         found |= getattr(module, 'CLASSIFIERS', {})
     return found

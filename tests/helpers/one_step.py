@@ -55,6 +55,8 @@ class OneStep(Hook):
                 module.eval()
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
+            if isinstance(module, nn.MultiheadAttention):  # its own has no module
+                module.dropout = 0.0
         optimizer = runner.optim_wrapper.optimizer
         optimizer.register_step_pre_hook(lambda *_: self._keep_gradients(model))
 

@@ -17,6 +17,16 @@ BACKBONE = dict(
 )
 PREPROCESSOR = dict(type='mmpretrain.ClsDataPreprocessor')
 HEAD = dict(type='mmmlc.MultiLabelConvHead', num_classes=C, in_channels=32, pooling='gwp')
+QUERY_HEAD = dict(
+    type='mmmlc.QueryDecoderHead',
+    num_classes=C,
+    in_channels=32,
+    embed_dims=8,
+    num_heads=2,
+    feedforward_channels=16,
+    drop_rate=0.0,  # two trainings are the same
+    num_groups=2,
+)
 PLAIN = dict(
     type='mmpretrain.ImageClassifier',
     backbone=BACKBONE,

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from helpers.small_data import write_coco, write_image, write_proposals, write_voc
-from helpers.small_models import HEAD, PLAIN
+from helpers.small_models import HEAD, PLAIN, QUERY_HEAD
 from mmengine.config import Config
 
 CLASSES = [f'class {i}' for i in range(4)]
@@ -17,6 +17,7 @@ TEN_VIEWS = dict(type='mmmlc.TenViews', classifier=PLAIN['type'], mode='images')
 
 MODELS = [
     HEAD,
+    QUERY_HEAD,
     PLAIN | TEN_VIEWS,
     dict(type='mmmlc.TIMMFeatureMap', model_name='resnet10t'),
     dict(type='mmmlc.MultiLabelBCELoss', pos_weight=[1, 2, 3, 4]),
