@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from mmmlc.registry import MODELS
 
 FOLDER = ROOT / 'configs/modern'
 CONFIGS = sorted(FOLDER.glob('*.py'))
-STEPS = [path for path in CONFIGS if path.stem.startswith('modern')]  # one of each backbone
+STEPS = [path for path in CONFIGS if 'mcar' not in path.stem]  # of each backbone and head
 SIDE = 56  # patches of 14 fit, and of 8 in place of 16
 SMALL = {
     'mmpretrain.ResNet': (dict(depth=18, base_channels=4, stem_channels=4), 32),
@@ -62,7 +63,8 @@ def test_config_takes_a_step(path, tmp_path):
     runner.train()
     after = dict(runner.model.named_parameters())
     assert all(v.isfinite().all() for v in after.values())
-    assert not torch.equal(after['head.classifier.weight'], before['head.classifier.weight'])
+    weights = [name for name in after if name.startswith('head.') and after[name].ndim > 1]
+    assert weights and not any(torch.equal(after[name], before[name]) for name in weights)
     decays = {group['weight_decay'] for group in runner.optim_wrapper.param_groups}
     assert decays == {0.05, 0.0}  # AdamW's, but not of norms and biases
     checkpoint = load_checkpoint_file(tmp_path / 'work' / 'epoch_1.pth')
@@ -98,6 +100,17 @@ def test_checkpoint_holds_the_average(tmp_path):
     torch.testing.assert_close(tester.model.head.classifier.weight.data, found)
 
 
+def test_fixed_queries_are_those_of_the_start(tmp_path):
+    """In the average, too, which takes in buffers."""
+    path = FOLDER / 'ml-decoder_r18_toy.py'
+    runner = build_runner(shrink(load_config(path, work_dir=tmp_path), tmp_path))
+    before = runner.model.head.query_embed.clone()
+    runner.train()
+    checkpoint = load_checkpoint_file(tmp_path / 'epoch_1.pth')
+    assert torch.equal(checkpoint['state_dict']['head.query_embed'], before)
+    assert torch.equal(checkpoint['ema_state_dict']['module.head.query_embed'], before)
+
+
 def test_recipe():
     """What the configs say they are."""
     for path in CONFIGS:
@@ -115,16 +128,35 @@ def test_recipe():
         assert cfg.auto_scale_lr.base_batch_size == cfg.train_dataloader.batch_size
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
-def test_full_size_gives_the_channels(path, monkeypatch):
-    """Channels and maps of the full models, without memory for their weights."""
+@pytest.fixture
+def without_memory(monkeypatch):
+    """Models of full size, without memory for their weights."""
     # Rates of stochastic depth are read as numbers.
     monkeypatch.setattr(torch, 'linspace', partial(torch.linspace, device='cpu'))
+    with DefaultScope.overwrite_default_scope('mmpretrain'), torch.device('meta'):
+        yield
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_full_size_gives_the_channels(path, without_memory):
+    """Channels and maps of the full models."""
     cfg = Config.fromfile(path)
     side = 96 if 'toy' in path.stem else 448
-    with DefaultScope.overwrite_default_scope('mmpretrain'), torch.device('meta'):
-        model = MODELS.build(cfg.model)
-        features = model.extract_feat(torch.empty(2, 3, side, side))
+    features = MODELS.build(cfg.model).extract_feat(torch.empty(2, 3, side, side))
     stride = 14 if 'b14' in path.stem else 16 if 'b16' in path.stem or 'toy' in path.stem else 32
     shape = (2, cfg.model.head.in_channels, side // stride, side // stride)
     assert features[-1].shape == shape
+
+
+def test_example_of_the_page(without_memory, tmp_path):
+    """A query decoder in place of the head."""
+    page = (ROOT / 'docs/training.md').read_text(encoding='utf-8')
+    blocks = re.findall(r'```python\n(.*?)```', page, re.DOTALL)
+    (text,) = [block for block in blocks if 'QueryDecoderHead' in block]
+    (tmp_path / 'config.py').write_text(text.replace("'configs/", f"'{ROOT}/configs/"))
+    cfg = Config.fromfile(tmp_path / 'config.py')
+    model = MODELS.build(cfg.model)
+    features = model.extract_feat(torch.empty(2, 3, 448, 448))
+    assert model.head.class_weight.shape == (80, 768, 1)
+    assert model.head.attention_maps(features).shape == (2, 80, 14, 14)
+    assert cfg.optim_wrapper.paramwise_cfg.custom_keys.keys() > {'.query_embed'}
