@@ -22,7 +22,7 @@ from .files import ELONGATED, SHORT_SIDE
 from .report import DataReport, LabelCounts, Problem, Split
 
 KINDS = {
-    'split': 'splits that cannot be learned from or measured',
+    'empty': 'splits that cannot be learned from or measured',
     'missing': 'missing files',
     'broken': 'broken files',
     'duplicate': 'images again in the same split',
@@ -30,7 +30,7 @@ KINDS = {
 }
 # Not wrong, but perhaps not meant.
 NOTES = {
-    'classes': 'notes on classes that splits lack',
+    'absent': 'notes on classes that splits lack',
     'constant': 'images of one colour',
     'mode': 'images of unusual modes',
     'orientation': 'images with an EXIF orientation',

@@ -58,7 +58,7 @@ class Split:
 class Problem:
     """Something to look at.
 
-    ``kind`` is split or classes, see :func:`~mmmlc.datasets.split_checks.judge_splits`; missing,
+    ``kind`` is empty or absent, see :func:`~mmmlc.datasets.split_checks.judge_splits`; missing,
     broken, duplicate, leak or unlabelled; or that of a note of
     :class:`~mmmlc.data_report.files.FileCheck`: constant, mode, orientation or shape.
     """
@@ -272,7 +272,7 @@ def _missing_classes(splits: Sequence[Split], counts: dict[str, LabelCounts]) ->
     positives = {name: count.positive for name, count in counts.items()}
     images = {split.name: len(split.paths) for split in splits}
     found = judge_splits(positives, images, splits[0].classes)
-    return [Problem('split' if f.certain else 'classes', f.split, '', f.text) for f in found]
+    return [Problem('empty' if f.certain else 'absent', f.split, '', f.text) for f in found]
 
 
 def _duplicates(splits: Sequence[Split], files: dict[str, FileCheck]) -> list[Problem]:

@@ -98,11 +98,11 @@ def test_every_problem_is_found(folder, workers):
          'other labels: dog / cat')
     ]  # fmt: skip
     assert found(report, 'unlabelled') == [('train', '2.png', '')]
-    assert [p.detail for p in report.of_kind('classes')] == [
+    assert [p.detail for p in report.of_kind('absent')] == [
         "val has no image of 2 of 3 classes: 'bird', 'cat'",
         "test has no image of 2 of 3 classes: 'cat', 'dog'",
     ]
-    assert not report.of_kind('split')
+    assert not report.of_kind('empty')
     assert report.same_classes
     assert report.counts['train'].unknown.tolist() == [1, 0, 0]
     assert report.files[str(folder / '4.png')].size == (34, 20)
@@ -354,10 +354,11 @@ def test_files_and_pictures(folder, tmp_path):
         'duplicate',
         'leak',
         'unlabelled',
-        *['classes'] * 2,
+        *['absent'] * 2,
     ]
     summary = json.loads((out / 'summary.json').read_text())
     train = summary[0]
+    assert (train['split'], train['classes'], train['empty'], train['absent']) == ('train', 3, 0, 0)
     assert (train['images'], train['labels'], train['without labels']) == (7, 8, 1)
     assert (train['missing'], train['broken'], train['unknown']) == (1, 2, 1)
     assert (train['shortest side'], train['longest side']) == (20, 32)
@@ -437,8 +438,8 @@ def test_what_is_wrong_with_splits(tmp_path):
     )
     (tmp_path / 'config.py').write_text(config_text(tmp_path))
     report = report_of(Config.fromfile(tmp_path / 'config.py'))
-    assert [p.detail for p in report.of_kind('split')] == ['test: none of its 1 images has a class']
-    assert [p.detail for p in report.of_kind('classes')] == [
+    assert [p.detail for p in report.of_kind('empty')] == ['test: none of its 1 images has a class']
+    assert [p.detail for p in report.of_kind('absent')] == [
         "train has no image of the class '=1+1', which val has"
     ]
     console = Console(width=300, record=True, file=io.StringIO())
