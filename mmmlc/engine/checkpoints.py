@@ -8,8 +8,9 @@ code. The loaders here allow what training checkpoints contain and refuse everyt
 from __future__ import annotations
 
 import io
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -18,13 +19,16 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.optim import OneCycleParamScheduler
 from mmengine.runner import CheckpointLoader
+from torch import Tensor
 
+from mmmlc.dependencies import require_safetensors
 from mmmlc.safe_pickle import allowed, named
 from mmmlc.whole_files import write_whole
 
 from .addresses import PREFIXES, locate
 from .zip_checks import check_zip
 
+SAFETENSORS = '.safetensors'
 _trusted = False  # what use_strict_loaders was told
 
 
@@ -55,7 +59,8 @@ def load_checkpoint_file(
 
     Args:
         path: File or address: ``https://``, ``torchvision://``, ``openmmlab://``, ``mmcls://`` or
-            ``s3://``.
+            ``s3://``. ``*.safetensors`` is read as a file of
+            :func:`save_tensors`, always to the CPU.
         trust: Unpickle in full, which runs code hidden in the file. None: as the tool's ``--trust``
             says, otherwise no.
         map_location: See ``torch.load``.
@@ -70,6 +75,8 @@ def load_checkpoint_file(
     path = str(path)
     trust = _trusted if trust is None else trust
     place = locate(path)
+    if isinstance(place, str) and place.endswith(SAFETENSORS):
+        return _read_tensors(place, path)
     if not trust and not mmap:
         check_zip(place, path)
     checkpoint = _read(place, path, trust, map_location=map_location, mmap=mmap)
@@ -86,6 +93,34 @@ def save_checkpoint_file(checkpoint: dict, path: str | Path) -> None:
     buffer = io.BytesIO()
     torch.save(checkpoint, buffer)
     write_whole(path, buffer.getbuffer())
+
+
+def save_tensors(state: dict[str, Tensor], classes: Sequence[str], path: str | Path) -> None:
+    """Save weights in the format safetensors, which holds tensors and texts alone.
+
+    Args:
+        state: Weights by name.
+        classes: Names of the classes; read back as ``meta['dataset_meta']['classes']``.
+        path: File, ``*.safetensors``.
+    """
+    require_safetensors()
+    from safetensors.torch import save
+
+    plain = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    write_whole(path, save(plain, dict(format='pt', classes=json.dumps([*classes]))))
+
+
+def _read_tensors(file: str, name: str) -> dict:
+    require_safetensors()
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, 'pt') as stored:
+            state = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 - no dict
+            classes = json.loads((stored.metadata() or {}).get('classes', '[]'))
+    except (SafetensorError, ValueError) as error:
+        raise ValueError(_reason(name, error)) from error
+    return dict(state_dict=state, meta=dict(dataset_meta=dict(classes=classes)))
 
 
 def _read(file: str | io.BytesIO, name: str, trust: bool, **options: Any) -> Any:

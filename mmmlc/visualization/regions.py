@@ -8,6 +8,7 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Sequence
 
+import torch
 from mmengine.structures import InstanceData
 from mmpretrain.structures import DataSample
 from PIL import Image, ImageDraw, ImageFont
@@ -40,7 +41,7 @@ def draw_prediction(
     image: Image.Image,
     sample: DataSample,
     classes: Sequence[str],
-    min_score: float = 0.6,
+    min_score: float | None = 0.6,
     min_local: float = 0.1,
     proposals: Tensor | None = None,
 ) -> Image.Image:
@@ -60,7 +61,7 @@ def draw_prediction(
         sample: With ``pred_score`` and ``pred_label``; for regions also ``pred_instances``, see
             :mod:`mmmlc.models.instances`, and for MCAR's ``global_score`` and ``local_score``.
         classes: Names of the C classes.
-        min_score: In [0, 1].
+        min_score: In [0, 1]; None draws the regions of the predicted labels.
         min_local: In [0, 1].
         proposals: (R, 4) x1, y1, x2, y2 as fractions of the image, best first: drawn in blue on a
             second copy of the image, to the right.
@@ -76,6 +77,9 @@ def draw_prediction(
     found = sample.get('pred_instances', InstanceData())
     if 'views' in found:
         found = found[found.views == CENTRE_VIEW]
+    if min_score is None:
+        found = found[torch.isin(found.labels, sample.pred_label)] if 'labels' in found else found
+        min_score = -1.0
     if 'contexts' in found:
         _draw_with_contexts(picture, found, classes, scale, min_score)
     elif 'bboxes' in found and 'local_score' in sample:

@@ -32,7 +32,7 @@ LAYERS = [
     ['evaluation', 'visualization'],
     ['models'],
     ['engine'],
-    ['data_report'],
+    ['data_report', 'ready'],
     ['systems'],
 ]
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
