@@ -12,6 +12,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from torch import nn
 
 from mmmlc.dependencies import require_mmdet
 
@@ -157,9 +158,15 @@ def load_network(runner: Runner, checkpoint: str | Path | None) -> None:
     if checkpoint is None:
         runner._init_model_weights()
         return runner.load_or_resume()
+    load_below_head(runner.model, checkpoint)
+    return None
+
+
+def load_below_head(model: nn.Module, checkpoint: str | Path) -> None:
+    """Load backbone and neck of a model alone; raises as :func:`load_network` does."""
     content = load_checkpoint_file(checkpoint)
     state = content.get('state_dict', content)
-    wanted = runner.model.state_dict()
+    wanted = model.state_dict()
     below = {key: value for key, value in wanted.items() if not key.startswith('head.')}
     wrong = [key for key in below if getattr(state.get(key), 'shape', None) != below[key].shape]
     if wrong:
@@ -167,5 +174,4 @@ def load_network(runner: Runner, checkpoint: str | Path | None) -> None:
             f'{checkpoint} does not fit the model of the config: {len(wrong)} of the {len(below)} '
             f'weights below the head are missing or of another shape, the first is {wrong[0]}'
         )
-    runner.model.load_state_dict({key: state[key] for key in below}, strict=False)
-    return None
+    model.load_state_dict({key: state[key] for key in below}, strict=False)
