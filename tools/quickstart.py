@@ -1,6 +1,8 @@
-"""The demo of ``tools/quickstart.sh``: train baseline and MCAR on ToyScenes, compare, draw.
+"""The demo of ``tools/quickstart.sh``: labels of photographs, then a training on ToyScenes.
 
-Writes to work_dirs/quickstart: summary.json, curves.png, regions.png, pictures/ and the two runs.
+A model that is ready names what is in the photographs. Then baseline and MCAR are trained, compared
+and drawn. Writes to work_dirs/quickstart: photographs/, summary.json, curves.png, regions.png,
+pictures/ and the two runs.
 """
 
 from __future__ import annotations
@@ -14,15 +16,50 @@ import time
 from pathlib import Path
 
 from PIL import Image
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
+from mmmlc.neutral import safe_file_name, safe_line
+from mmmlc.ready import get_model
 from mmmlc.visualization.curves import draw_curves
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / 'work_dirs' / 'quickstart'
+READY = 'coco80_lite0'  # of models/
 MODELS = {'baseline': 'baseline_r18_toy.py', 'mcar': 'mcar_r18_toy.py'}
 
 # For glibc: keep freed memory. Otherwise a CPU spends much of its time mapping large tensors.
 KEEP_MEMORY = dict(MALLOC_MMAP_MAX_='0', MALLOC_TRIM_THRESHOLD_='100000000000')
+
+
+def sample_photographs() -> list[str]:
+    """The two photographs of scikit-learn."""
+    from sklearn.datasets import load_sample_images
+
+    return load_sample_images().filenames
+
+
+def name_photographs(paths: list[str], name: str, folder: Path) -> None:
+    """Print labels and regions of photographs, and write pictures of them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model = get_model(name)
+    table = Table('photograph', 'labels', 'regions: x1, y1, x2, y2', title=name, show_lines=True)
+    for number, (path, sample) in enumerate(zip(paths, model.samples(paths), strict=True)):
+        found = model.prediction_of(sample)
+        labels = [f'{safe_line(label)} {found.scores[label]:.2f}' for label in found.labels]
+        boxes = [
+            f'{safe_line(region.label)} {region.score:.2f}: '
+            + ', '.join(f'{side:.0f}' for side in region.box)
+            for region in found.regions
+            if region.label in found.labels
+        ]
+        cells = (safe_line(Path(path).name), '\n'.join(labels) or 'none', '\n'.join(boxes))
+        table.add_row(*map(Text, cells))  # no markup in names
+        file = folder / f'{number:02d}_{safe_file_name(Path(path).stem)}.jpg'
+        model.draw(path, sample).save(file, quality=92)
+    Console().print(table)
+    print(f'Pictures in {folder}', flush=True)
 
 
 def run(*command: object) -> None:
@@ -76,12 +113,13 @@ def contact_sheet(folder: Path, out: Path, columns: int = 4, rows: int = 3) -> N
 
 
 def main() -> None:
-    """Train, evaluate, draw and sum up."""
+    """Name what is in photographs; train, evaluate, draw and sum up."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('photos', nargs='*', help="image files (two of scikit-learn's)")
     parser.add_argument('--epochs', type=int, default=3, help='per model (3)')
     parser.add_argument('--seed', type=int, default=0, help='of weights and order (0)')
     args = parser.parse_args()
-    OUT.mkdir(parents=True, exist_ok=True)
+    name_photographs(args.photos or sample_photographs(), READY, OUT / 'photographs')
     run('tools/make_toy_scenes.py')
     train_seconds = {name: round(train(name, args.epochs, args.seed), 1) for name in MODELS}
     scores = {name: evaluate(name, args.epochs) for name in MODELS}

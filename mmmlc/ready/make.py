@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -103,29 +104,34 @@ def linear_model(cfg: Config, classes: int, regions: int = 0) -> None:
         regions: N of ``mmmlc.MCAR``; 0 for the plain classifier.
 
     Raises:
-        ValueError: if regions are asked for and there is no MCAR.
+        ValueError: if regions are asked for and there is no MCAR, or the head names no channels.
     """
     if regions and MODELS.get('mmmlc.MCAR') is None:
         raise ValueError(f'regions is {regions}, which needs mmmlc.MCAR: it is not there')
-    kept = {key: cfg.model[key] for key in ('backbone', 'neck', 'data_preprocessor')
-            if cfg.model.get(key) is not None}  # fmt: skip
+    channels = (cfg.model.get('head') or {}).get('in_channels')
+    if not channels:
+        raise ValueError(
+            f'model.head.in_channels is {channels}, expected those of the last map of backbone and '
+            'neck'
+        )
     head = dict(
-        type='mmmlc.MultiLabelConvHead',
-        num_classes=classes,
-        in_channels=cfg.model.head.in_channels,
-        pooling='gap',
+        type='mmmlc.MultiLabelConvHead', num_classes=classes, in_channels=channels, pooling='gap'
     )
-    kind = dict(type='mmmlc.MCAR', topn=regions) if regions else dict(
-        type='mmpretrain.ImageClassifier'
-    )  # fmt: skip
+    parts = ('backbone', 'neck', 'data_preprocessor')
+    kept = {key: cfg.model[key] for key in parts if cfg.model.get(key) is not None}
+    kind: dict[str, Any] = dict(type='mmpretrain.ImageClassifier')
+    if regions:
+        kind = dict(type='mmmlc.MCAR', topn=regions)
     cfg.model = Config(dict(model=dict(**kind, **kept, head=head))).model
+    # As many images and regions at once as images without regions.
+    cfg.test_dataloader.batch_size = -(-cfg.test_dataloader.batch_size // (1 + regions))
 
 
 def build_network(cfg: Config, checkpoint: str | None, device: str) -> ImageClassifier:
     """The model, whose backbone has the weights of a checkpoint, or those that it starts from."""
-    prepare(cfg, RunOptions(train=False))
     scope = cfg.get('default_scope') or 'mmengine'
     with DefaultScope.overwrite_default_scope(scope), quiet():
+        prepare(cfg, RunOptions(train=False))
         model = MODELS.build(copy.deepcopy(cfg.model))  # mmpretrain writes into it
         checkpoint = checkpoint or cfg.get('load_from')
         if checkpoint is None:

@@ -24,7 +24,8 @@ FOLDERS = ['.github', 'requirements', 'mmmlc', 'tools', 'configs', 'docs', 'test
 USERS_TOOLS = [
     *('check_data.py', 'convert_proposals.py', 'extract_proposals.py', 'make_toy_scenes.py'),
     *('make_coco_photos.py', 'coco_photos/annotations.py', 'coco_photos/list.csv'),
-    *('compare.py', 'svm_eval.py', 'test.py', 'train.py', 'tune_thresholds.py'),
+    *('compare.py', 'make_model.py', 'svm_eval.py', 'test.py', 'train.py'),
+    'tune_thresholds.py',
     *('dist_test.sh', 'dist_train.sh', 'slurm_test.sh', 'slurm_train.sh', 'slurm/srun.sh'),
 ]
 # What only developers run, and what works in a checkout alone.
@@ -56,6 +57,9 @@ def sdist(root, tmp_path_factory):
     for name in FOLDERS:
         ignore = shutil.ignore_patterns('__pycache__', '.mim')
         shutil.copytree(root / name, copy / name, ignore=ignore)
+    # Models have terms of their own.
+    (copy / 'models/some').mkdir(parents=True)
+    (copy / 'models/some/model.safetensors').touch()
     command = [sys.executable, 'setup.py', '-q', 'sdist', '--dist-dir', 'out']
     subprocess.run(command, cwd=copy, check=True, capture_output=True)
     (path,) = (copy / 'out').iterdir()
@@ -82,6 +86,7 @@ def test_sdist_is_complete(sdist, root):
         names = {name.partition('/')[2] for name in archive.getnames()}
     assert {*FILES, *files_of(root, *FOLDERS)} - names == set()
     assert not [name for name in names if name.endswith('.pyc') or '/.mim' in name]
+    assert not [name for name in names if name.startswith('models')]
 
 
 def test_wheel_holds_the_package_and_the_licence(wheel, root):

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEPENDENCIES = check_install.DEPENDENCIES
 CHECK = [sys.executable, str(ROOT / 'tools' / 'check_install.py')]
 MODES = {
-    'run': ['core', 'opencv', 'detection'],
+    'run': ['core', 'opencv', 'detection', 'timm', 'svm'],
     'tests': ['core', 'opencv', 'detection', 'tests'],
     'full': ['core', 'opencv', 'detection', 'tests', 'build'],
 }
