@@ -17,6 +17,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
+from mmpretrain.datasets.base_dataset import BaseDataset
 from mmpretrain.models import ImageClassifier
 from mmpretrain.structures import DataSample
 from rich.console import Console
@@ -152,10 +153,14 @@ def both_views(model: ImageClassifier, images: Tensor) -> Tensor:
 
 
 def features_of(
-    model: ImageClassifier, cfg: Config, dataset: Dataset, folder: Path, console: Console
+    model: ImageClassifier, cfg: Config, dataset: BaseDataset, folder: Path, console: Console
 ) -> tuple[Features, Tensor]:
     """Labels and features (N, V, D) of a data set; kept in a folder, and resumed there."""
-    made_of = dict(weights=_digest(model), data=repr(cfg.test_dataloader.dataset))
+    made_of = dict(
+        weights=_digest(model),
+        data=repr(cfg.test_dataloader.dataset),
+        labels=hashlib.sha256(Path(dataset.source).read_bytes()).hexdigest()[:16],
+    )
     name = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
     data = extract_features(
         model,

@@ -97,6 +97,12 @@ def test_from_labels_on_packaged_weights(run, photos, tmp_path, capsys, monkeypa
     run(*words, '--force')
     assert not (out / 'LICENSE').exists()
     torch.testing.assert_close(get_model(out).model.state_dict(), model.model.state_dict())
+    # Not with other labels.
+    rows = (photos / 'labels.csv').read_text()
+    (photos / 'labels.csv').write_text(rows.replace('0.png,blue', '0.png,red', 1))
+    with pytest.raises(TypeError, match="'NoneType' object is not callable"):
+        run(*words, '--force')
+    (photos / 'labels.csv').write_text(rows)
 
 
 @pytest.fixture
