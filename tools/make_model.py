@@ -31,7 +31,7 @@ from mmmlc.neutral import safe_line, write_csv
 from mmmlc.ops.scores import average_precision
 from mmmlc.ops.wording import listed
 from mmmlc.ready import linear, make
-from mmmlc.ready.card import Card, class_table, linear_words, photographs
+from mmmlc.ready.card import FILES, Card, class_table, linear_words, photographs
 from mmmlc.ready.folder import CARD, check_free, new_folder, write_model
 from mmmlc.ready.measure import cost_of, evaluate, image_paths, rows_of, training_rows
 from mmmlc.ready.model import get_model
@@ -194,9 +194,10 @@ def write_others(args: argparse.Namespace, part: Path, made: Made, table: list) 
     write_csv(part / 'classes.csv', table)
     if made.dataset is not None:
         write_csv(part / 'photographs.csv', photographs(made.dataset))
-    if args.licence:
-        (part / 'LICENSE').write_text(args.licence, encoding='utf-8')
-    return sorted(path.name for path in part.iterdir() if path.suffix in ('.csv', ''))
+    for name, text in {'about.md': args.about, 'LICENSE': args.licence}.items():
+        if text:
+            (part / name).write_text(text, encoding='utf-8')
+    return sorted(path.name for path in part.iterdir() if path.name in FILES)
 
 
 def progress(console: Console) -> Progress:

@@ -25,6 +25,7 @@ FILES = {
     'classes.csv': 'the table of classes',
     'photographs.csv': 'the images that it was trained on',
     'LICENSE': 'the terms of its use',
+    'about.md': 'what its maker says, which is above, too',
 }
 
 

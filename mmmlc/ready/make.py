@@ -76,6 +76,8 @@ def data_config(
 ) -> dict:
     """Config of a data set: COCO's format for ``*.json``, else :class:`mmmlc.datasets.OwnLabels`.
 
+    An image without any label is one of none of the classes.
+
     Args:
         labels: The file.
         images: Folder that its paths start from.
@@ -93,7 +95,7 @@ def data_config(
         return dict(type='mmmlc.OwnLabels', split=split, **common)
     if split is not None:
         raise ValueError(f'{labels} is in the format of COCO, which has no split {split!r}')
-    return dict(type='mmmlc.CocoMultiLabel', with_boxes=False, **common)
+    return dict(type='mmmlc.CocoMultiLabel', with_boxes=False, keep_unlabelled=True, **common)
 
 
 def linear_model(cfg: Config, classes: int, regions: int = 0) -> None:
