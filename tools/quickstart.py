@@ -34,10 +34,12 @@ KEEP_MEMORY = dict(MALLOC_MMAP_MAX_='0', MALLOC_TRIM_THRESHOLD_='100000000000')
 
 
 def sample_photographs() -> list[str]:
-    """The two photographs of scikit-learn."""
+    """Photographs that matplotlib and scikit-learn bring along."""
+    from matplotlib.cbook import get_sample_data
     from sklearn.datasets import load_sample_images
 
-    return load_sample_images().filenames
+    portrait = get_sample_data('grace_hopper.jpg', asfileobj=False)
+    return [str(portrait), *load_sample_images().filenames]
 
 
 def name_photographs(paths: list[str], name: str, folder: Path) -> None:
@@ -115,7 +117,9 @@ def contact_sheet(folder: Path, out: Path, columns: int = 4, rows: int = 3) -> N
 def main() -> None:
     """Name what is in photographs; train, evaluate, draw and sum up."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('photos', nargs='*', help="image files (two of scikit-learn's)")
+    parser.add_argument(
+        'photos', nargs='*', help='image files (three of matplotlib and scikit-learn)'
+    )
     parser.add_argument('--epochs', type=int, default=3, help='per model (3)')
     parser.add_argument('--seed', type=int, default=0, help='of weights and order (0)')
     args = parser.parse_args()

@@ -46,10 +46,10 @@ def test_table_and_pictures(quickstart, tmp_path, capsys):
 
 
 def test_photographs_come_before_the_training(quickstart, tmp_path, capsys, monkeypatch):
-    """By default those of scikit-learn."""
+    """By default those of matplotlib and scikit-learn."""
     monkeypatch.setattr(sys, 'argv', ['quickstart.py'])
     with pytest.raises(Stopped, match='tools/make_toy_scenes.py'):
         quickstart.main()
     assert 'china.jpg' in (shown := capsys.readouterr().out) and 'flower.jpg' in shown
     names = {path.name for path in (tmp_path / 'out/photographs').iterdir()}
-    assert names == {'00_china.jpg', '01_flower.jpg'}
+    assert names == {'00_grace_hopper.jpg', '01_china.jpg', '02_flower.jpg'}
