@@ -30,8 +30,13 @@ def documented(folder: Path) -> Path:
 
 
 def options(folder: Path, epochs: int) -> dict[str, object]:
-    """Without chance, one step an epoch, norms in evaluation mode."""
+    """Without chance, one step an epoch, norms in evaluation mode.
+
+    And without regions: rounding decides at which pixel one ends.
+    """
     return {
+        'model.topn': 0,
+        'val_evaluator.also': ['global_score'],
         'load_from': str(folder / 'start.pth'),
         'train_dataloader.dataset.pipeline.1.prob': 0.0,
         'train_dataloader.batch_size': IMAGES,
@@ -90,7 +95,8 @@ def test_two_processes_train_and_resume_as_one(folder, epoch):
     start = load_checkpoint_file(folder / 'start.pth')['state_dict']
     for name, value in expected.items():
         moved = (value.double() - start[name]).norm()
-        assert (found[name].double() - value).norm() <= 1e-4 * moved, name
+        rounding = 1e-7 * value.double().norm()  # of weights that hardly move
+        assert (found[name].double() - value).norm() <= 1e-4 * moved + rounding, name
         assert moved > 0 or not name.endswith('weight')
 
 
