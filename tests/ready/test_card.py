@@ -13,6 +13,7 @@ from sklearn.metrics import average_precision_score, f1_score
 from mmmlc.datasets import CocoMultiLabel, OwnLabels
 from mmmlc.neutral import write_csv
 from mmmlc.ops.score_accumulator import ScoreAccumulator
+from mmmlc.ready import measure
 from mmmlc.ready.card import Card, class_table, frequent, photographs
 from mmmlc.ready.measure import rows_of
 
@@ -103,3 +104,17 @@ def test_photographs(coco, tmp_path):
         assert [*csv.reader(file)] == lines
     own = photographs(OwnLabels('labels.csv', data_root=str(tmp_path)))
     assert own[1:] == [[f'{i}.png', '', '', ''] for i in range(3)]
+
+
+def test_times_where_more_threads_help(tmp_path, monkeypatch):
+    (tmp_path / 'model.safetensors').write_bytes(bytes(1_500_000))
+    monkeypatch.setattr(measure.os, 'sched_getaffinity', lambda process: {0, 1, 2})
+    for seconds, shown in (({1: 0.2, 3: 0.1}, [1, 3]), ({1: 0.2, 3: 0.5}, [1])):
+        found = seconds.__getitem__
+        monkeypatch.setattr(measure, 'seconds_an_image', lambda m, i, n, found=found: found(n))
+        rows = measure.cost_of(None, tmp_path, ['a.jpg'])
+        names = [f'seconds an image, {n} CPU thread{"s" * (n > 1)}' for n in shown]
+        assert [*rows] == ['size of the weights', *names]
+        assert rows[names[-1]] == f'{seconds[shown[-1]]:.3f}'
+        assert rows['size of the weights'] == '1.5 MB'
+    assert [*measure.cost_of(None, tmp_path, [])] == ['size of the weights']
