@@ -210,8 +210,8 @@ def make_toy_scenes(
     return True
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Command line."""
+def make_parser() -> argparse.ArgumentParser:
+    """Options of the command line."""
     try:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS
@@ -224,11 +224,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--seed', type=int, default=0, help='(%(default)s)')
     parser.add_argument('--workers', type=int, default=cores, help='processes (%(default)s)')
     parser.add_argument('--force', action='store_true', help='replace what OUT holds')
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    return make_parser().parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line."""
+    options = parse_args(arguments)
     try:
         written = make_toy_scenes(**vars(options))
     except (ValueError, OSError) as error:
-        parser.error(str(error))
+        make_parser().error(str(error))
     except KeyboardInterrupt:
         print(f'interrupted: the same command starts {options.out} again', file=sys.stderr)
         return 130
