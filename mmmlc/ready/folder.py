@@ -136,10 +136,8 @@ def config_text(cfg: Config, folder: Path) -> str:
     config = Config(kept)
     without_pretrained(config.model)
     for part in parts_of(config.model):
-        if part.get('type') == 'mmmlc.TIMMFeatureMap':
-            part['pretrained'] = False
-        if part.get('pretrained') and part.get('type') != 'mmmlc.TIMMFeatureMap':
-            part['pretrained'] = None
+        if part.get('pretrained'):  # of timm's backbones a switch, of others an address
+            part['pretrained'] = False if part.get('type') == 'mmmlc.TIMMFeatureMap' else None
     head = (
         f'# {safe_line(folder.name)}, a model that is ready: {CARD} says what it is.\n'
         f'#   python tools/test.py {folder / CONFIG} {folder / WEIGHTS}\n'

@@ -61,7 +61,6 @@ def rows_of(evaluation: Evaluation, name: str) -> dict[str, str]:
         )
     found = int((evaluation.positives > 0).sum())
     rows[f'mAP on {name}, {found} classes'] = f'{100 * float(evaluation.ap.nanmean()):.1f}'
-    # A dataclass of tensors.
     at_threshold = evaluation.at_threshold
     values = (f'{100 * float(value):.1f}' for value in (at_threshold.CF1, at_threshold.OF1))
     rows[f'CF1, OF1 on {name}, labels at the thresholds'] = ', '.join(values)

@@ -66,14 +66,3 @@ def test_only_the_head_differs(path):
         assert cfg['model'].pop('head')['num_classes'] == cfg['num_classes'] == 47
         del cfg['train_pipeline'], cfg['test_pipeline']
     assert other == plain
-
-
-def test_both_sets_of_classes():
-    """Of coco_photos.py and coco_photos80.py: the same but for classes and annotation files."""
-    folder = ROOT / 'configs/_base_/datasets'
-    few, all_ = (folder / f'coco_photos{end}.py' for end in ('', '80'))
-    text = (
-        few.read_text().replace('_47.json', '.json').replace('num_classes = 47', 'num_classes = 80')
-    )
-    code = text.partition('num_classes')
-    assert code[1] + code[2] == ''.join(all_.read_text().partition('num_classes')[1:])
