@@ -1,7 +1,7 @@
 # Plain classifier, EfficientNet-Lite0, average pooling, 224 x 224, CocoPhotos.
 _base_ = [
     '../_base_/models/lite0.py',
-    '../_base_/datasets/coco_photos_bs16_224.py',
+    '../_base_/datasets/photos_bs16_224.py',
     '../_base_/schedules/adamw_8e_cpu.py',
 ]
 
