@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import cases
 from helpers.places import ROOT
 
 collect_ignore = ['project/sixth_system']  # its test runs in a copy of the tree
@@ -30,3 +32,22 @@ def seeded() -> None:
 def root() -> Path:
     """The checkout."""
     return ROOT
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist hands its counts to the process that prints the closing lines."""
+    if hasattr(session.config, 'workeroutput'):
+        session.config.workeroutput['generated_cases'] = dict(cases.COUNTS)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node) -> None:
+    """Without counts where the worker crashed, which is a failure of its own."""
+    cases.COUNTS.update(getattr(node, 'workeroutput', {}).get('generated_cases', {}))
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """How many generated cases there were, in the closing lines."""
+    if cases.COUNTS:
+        seed = int(os.environ.get('MMMLC_SEED', cases.SEED))
+        terminalreporter.write_line(cases.summary(seed))

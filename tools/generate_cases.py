@@ -20,8 +20,8 @@ TESTS = Path(__file__).resolve().parents[1] / 'tests'
 
 def main(argv: list[str] | None = None) -> None:
     """Run the cases and print how many there were of each property."""
-    sys.path[:0] = [str(TESTS), str(TESTS / 'properties')]
-    import cases
+    sys.path.insert(0, str(TESTS))
+    from helpers import cases
 
     properties = cases.find()
     parser = argparse.ArgumentParser(

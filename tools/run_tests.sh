@@ -7,6 +7,7 @@ usage() {
 usage: bash tools/run_tests.sh [--active | --venv DIR] [PYTEST ARGUMENTS...]
 
   --active, --venv DIR   where to install, as in tools/install.sh
+  -n PROCESSES           run tests side by side; as many as processors and at most 8 unless given
   everything else        goes to pytest: bash tools/run_tests.sh -x -k mcar
 EOF
 }
@@ -36,11 +37,14 @@ cd "$root"
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 # glibc: keep freed memory instead of mapping large tensors anew on every call.
 export MALLOC_MMAP_MAX_="${MALLOC_MMAP_MAX_:-0}" MALLOC_TRIM_THRESHOLD_="${MALLOC_TRIM_THRESHOLD_:-100000000000}"
+# Processes that share the processors are slowed by threads for all of them.
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
+processes=$("$python" -c 'import os; print(min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 8))')
 failed=0 tests=0
 for check in "${checks[@]}"; do
   read -ra words <<<"$check"
   "$python" -m "${words[@]}" || { failed=$? && printf 'run_tests.sh: failed: %s\n' "$check" >&2; }
 done
-"$python" -m pytest ${pytest[@]+"${pytest[@]}"} || tests=$?
+"$python" -m pytest -n "$processes" --dist worksteal ${pytest[@]+"${pytest[@]}"} || tests=$?
 ((tests == 0)) || exit "$tests"
 exit "$failed"

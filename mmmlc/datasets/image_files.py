@@ -142,10 +142,26 @@ def open_image(content: bytes) -> ImageFile.ImageFile:
     # Its type takes names of files only.
     factory: Any = Image.OPEN[name][0]
     try:
-        return factory(io.BytesIO(content), '')
+        image = factory(io.BytesIO(content), '')
     except SyntaxError as error:
         kind = f' ({_tiff_kind(content)})' if 'unknown pixel mode' in str(error) else ''
         raise BrokenImageError(f'{name} that Pillow cannot read: {error}{kind}') from error
+    if name == 'JPEG2000' and image.mode not in ('L', 'I;16') and _jpeg2000_bits(content) > 8:
+        # Pillow rounds to 8 bits without a limit: what is nearly white becomes black.
+        raise BrokenImageError(
+            f'JPEG2000 with {len(image.getbands())} channels of {_jpeg2000_bits(content)} bits, '
+            'which Pillow reads wrongly: convert it to 8 bits'
+        )
+    return image
+
+
+def _jpeg2000_bits(content: bytes) -> int:
+    """The most bits of a channel, as the head of the code stream says; 0 if there is none."""
+    start = content.find(b'\xff\x4f\xff\x51')
+    # Two marks, length, profile and eight sizes lie before it.
+    channels = int.from_bytes(content[start + 40 : start + 42], 'big') if start >= 0 else 0
+    depths = content[start + 42 : start + 42 + 3 * channels : 3]
+    return max(((depth & 0x7F) + 1 for depth in depths), default=0)
 
 
 def _tiff_kind(content: bytes) -> str:

@@ -6,6 +6,7 @@ import io
 import os
 import socket
 
+import cv2
 import mmcv
 import numpy as np
 import pytest
@@ -255,6 +256,19 @@ def test_16_bit_colour():
     numbers = pixels(0, 6, 7, 3, most=65536)
     np.testing.assert_array_equal(rgb(tiff(numbers, photometric=2)), numbers >> 8)
     np.testing.assert_array_equal(rgb(tiff(numbers, '>', photometric=2)), numbers >> 8)
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_jpeg2000_of_16_bits(channels):
+    """Of colour, Pillow makes what is nearly white black."""
+    numbers = pixels(0, 40, 33, channels, most=65536)
+    numbers[0, :, :] = 65500
+    _, content = cv2.imencode('.jp2', numbers, [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000])
+    if channels == 3:
+        with pytest.raises(BrokenImageError, match='JPEG2000 with 3 channels of 16 bits'):
+            decode(content.tobytes())
+        return
+    np.testing.assert_array_equal(rgb(content.tobytes())[..., 0], numbers[..., 0] >> 8)
 
 
 @pytest.mark.parametrize('marked', [True, False])

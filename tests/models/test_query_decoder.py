@@ -219,6 +219,7 @@ def test_mixed_precision(kind):
     assert all(p.grad.isfinite().all() for p in head.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', ['query2label', 'ml-decoder, groups'])
 def test_compiled(kind):
     head, features = build(kind).eval(), maps()

@@ -208,6 +208,7 @@ def test_norms_in_evaluation_mode():
     assert all(p.requires_grad for p in backbone.parameters())
 
 
+@pytest.mark.slow
 def test_compiled_maps_and_gradients():
     """One graph, frozen layers included."""
     backbone = TIMMFeatureMap('tf_efficientnet_lite0', out_strides=(16, 32), frozen_stages=3)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -52,8 +51,10 @@ def delete(tree: Path, name: str) -> None:
             path.unlink(missing_ok=True)
 
 
-def check_without(name: str, tree: Path) -> None:
+@pytest.mark.parametrize('name', system_names())
+def test_system_can_be_deleted(name, tmp_path):
     """Copy the tree, delete a system, import, build and test what is left."""
+    tree = tmp_path / name
     delete(copy_tree(tree), name)
     output = run_in(tree, '-W', 'ignore', 'tests/project/check_tree.py')
     modules, configs = map(int, re.findall(r'(\d+) modules, (\d+) configs', output)[0])
@@ -63,16 +64,3 @@ def check_without(name: str, tree: Path) -> None:
     (passed,) = re.findall(r'(\d+) passed', output)
     assert int(passed) > 500 and f'systems/{name}' not in output
     shutil.rmtree(tree)
-
-
-@pytest.fixture(scope='module')
-def checks(tmp_path_factory) -> Iterator[dict[str, Future]]:
-    """The checks without each of the systems, two at a time."""
-    folder = tmp_path_factory.mktemp('without')
-    with ThreadPoolExecutor(2) as pool:
-        yield {name: pool.submit(check_without, name, folder / name) for name in system_names()}
-
-
-@pytest.mark.parametrize('name', system_names())
-def test_system_can_be_deleted(name, checks):
-    checks[name].result()

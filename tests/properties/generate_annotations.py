@@ -9,7 +9,7 @@ import json
 from xml.sax.saxutils import escape
 
 import numpy as np
-from cases import generated, right_or_refused
+from helpers.cases import generated, right_or_refused
 from hypothesis import strategies as st
 
 from mmmlc.datasets.coco import CocoMultiLabel

@@ -7,7 +7,7 @@ import shutil
 import warnings
 
 import torch
-from cases import generated, right_or_refused
+from helpers.cases import generated, right_or_refused
 from helpers.hostile import call_by_getattr, plain_call
 from hypothesis import strategies as st
 

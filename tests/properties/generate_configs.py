@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 
-from cases import generated, right_or_refused
+from helpers.cases import generated, right_or_refused
 from helpers.places import ROOT
 from hypothesis import strategies as st
 from mmengine.config import Config

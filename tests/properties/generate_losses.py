@@ -7,7 +7,7 @@ gives it, is beyond the type of the input: float16 ends at 65,504, and loss scal
 from __future__ import annotations
 
 import torch
-from cases import generated
+from helpers.cases import generated
 from hypothesis import strategies as st
 
 from mmmlc.ops.losses import AsymmetricLoss, MultiLabelBCELoss

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from cases import generated, right_or_refused
 from helpers import references
+from helpers.cases import generated, right_or_refused
 from hypothesis import strategies as st
 
 from mmmlc.ops.scores import (

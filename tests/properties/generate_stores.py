@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
-from cases import generated, right_or_refused
+from helpers.cases import generated, right_or_refused
 from hypothesis import strategies as st
 
 from mmmlc.proposals.convert import convert, from_coco_json

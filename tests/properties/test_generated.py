@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from cases import CASES, PROPERTIES, SEED, find, number_of_cases, right_or_refused, run
+from helpers.cases import CASES, PROPERTIES, SEED, find, number_of_cases, right_or_refused, run
 
 find()
 

@@ -24,6 +24,7 @@ NAME = re.compile(r'(mcar|baseline)_(mbv2|r50|r101)_(voc07|voc12|coco)(?:-(256|2
 PUBLISHED = [p for p in CONFIGS if NAME.fullmatch(p.stem)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', STEPS, ids=lambda path: path.stem)
 def test_config_takes_a_step(path, tmp_path):
     cfg = shrink(load_config(path, work_dir=tmp_path), tmp_path)

@@ -47,6 +47,7 @@ def train(cfg: Config):
     return runner
 
 
+@pytest.mark.slow
 def test_two_steps(tmp_path):
     """VGG-11 in place of VGG-16, for the time: step 2 starts where step 1 ended."""
     train(small('baseline_vgg16_voc07-512', tmp_path, depth=11))
@@ -85,6 +86,7 @@ def test_step_2_without_step_1(tmp_path):
         train(cfg)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['rdal_vgg16_voc07-512-proposals', 'rdal_r18_toy'])
 def test_a_training_step(name, tmp_path):
     cfg = small(name, tmp_path, **(dict(depth=11) if 'vgg' in name else {}))

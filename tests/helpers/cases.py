@@ -2,7 +2,7 @@
 
 A property is a strategy of hypothesis and a check. The check gets a case and a folder of its own,
 and asserts that what comes out is right, or a clear error, see :func:`right_or_refused`. A module
-``generate_<topic>.py`` in this folder is found by its name:
+``generate_<topic>.py`` in ``tests/properties`` is found by its name:
 
     @generated(st.integers(), share=2)
     def whole_numbers(case, folder):
@@ -59,8 +59,8 @@ def generated(strategy: Any, share: float = 1.0) -> Callable:
 
 
 def find() -> dict[str, Property]:
-    """All properties, of all ``generate_*.py`` beside this file."""
-    folder = Path(__file__).parent
+    """All properties, of all ``generate_*.py`` in ``tests/properties``."""
+    folder = Path(__file__).parents[1] / 'properties'
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
     for path in sorted(folder.glob('generate_*.py')):
