@@ -29,20 +29,23 @@ def shrink(cfg: Config, folder) -> Config:
     return cfg
 
 
-@pytest.mark.parametrize('name', ['baseline_gmp', 'csra'])
+@pytest.mark.parametrize('name', ['baseline_gmp', 'csra', 'query2label', 'ml-decoder', 'asl'])
 def test_config_takes_a_step(name, tmp_path):
-    """What is new learns ten times as fast; the metric reads the predictions."""
+    """Above stride 8; what is new learns ten times as fast; the metric reads the predictions."""
     path = FOLDER / f'{name}_lite0_photos.py'
     runner = build_runner(shrink(load_config(path, work_dir=tmp_path / 'work'), tmp_path))
     before = {k: v.clone() for k, v in runner.model.named_parameters()}
     runner.train()
     after = dict(runner.model.named_parameters())
     assert all(v.isfinite().all() for v in after.values())
-    assert not any(torch.equal(after[key], before[key]) for key in before if 'weight' in key)
+    trained = {key for key, v in after.items() if v.requires_grad}
+    assert {key for key in before if not torch.equal(after[key], before[key])} <= trained
+    assert not any(torch.equal(after[key], before[key]) for key in trained if 'weight' in key)
+    assert {key.split('.')[3] for key in trained if '.blocks.' in key} == {'3', '4', '5', '6'}
     named = {id(p): key for key, p in after.items()}
     # mmengine adds a parameter of its own, for the rate without factors.
     groups = {named.get(id(g['params'][0])): g for g in runner.optim_wrapper.param_groups}
-    assert groups.keys() == {*named.values(), None}
+    assert groups.keys() == {*trained, None}
     for key, group in groups.items():
         backbone = key is not None and key.startswith('backbone')
         assert group['initial_lr'] == pytest.approx(3e-4 if backbone else 3e-3)

@@ -2,7 +2,12 @@
 model = dict(
     type='mmpretrain.ImageClassifier',
     backbone=dict(
-        type='mmmlc.TIMMFeatureMap', model_name='tf_efficientnet_lite0', pretrained='packaged'
+        type='mmmlc.TIMMFeatureMap',
+        model_name='tf_efficientnet_lite0',
+        pretrained='packaged',
+        frozen_stages=3,  # up to stride 8
+        # Statistics of small batches cost ten points of mAP where there are few images.
+        norm_eval=True,
     ),
     head=dict(type='mmmlc.MultiLabelConvHead', in_channels=1280, pooling='gap'),
     data_preprocessor=dict(
