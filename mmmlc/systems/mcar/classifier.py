@@ -32,6 +32,8 @@ from .regions import (
     select_classes,
 )
 
+PREDICTIONS = ('fused', 'global', 'local', 'mean')
+
 
 class Streams(NamedTuple):
     """Outputs of both streams; all but the first are None without a local stream."""
@@ -43,11 +45,13 @@ class Streams(NamedTuple):
     region_logits: Tensor | None = None  # (B, N) of that class in that region
 
     def logits(self, stream: str) -> Tensor:
-        """Logits (B, C) of ``'global'``, ``'local'`` or ``'fused'``, the maximum of both."""
+        """Logits (B, C) of ``'global'``, ``'local'``, their maximum (``'fused'``) or ``'mean'``."""
         if stream == 'global' or self.local_logits is None:
             return self.global_logits
         if stream == 'local':
             return self.local_logits
+        if stream == 'mean':
+            return (self.global_logits + self.local_logits) / 2
         # The sigmoid is monotonic: the maximum of logits is the maximum of scores, and stable.
         return torch.maximum(self.global_logits, self.local_logits)
 
@@ -66,7 +70,8 @@ class MCAR(MultiLabelClassifier):
         rule: Localisation ``'authors'`` (as in the released code) or ``'paper'`` (Eq. 7), see
             :func:`peak_intervals`.
         loss: ``'pair'``, a loss per stream (Eq. 8), or ``'single'``, one on their maximum (Eq. 12).
-        prediction: ``'fused'``, ``'local'`` or ``'global'``; the last skips the local stream.
+        prediction: ``'fused'``, the maximum of both streams as in the paper, ``'local'``,
+            ``'global'``, which skips the local stream, or, ours, ``'mean'`` of both logits.
         stream_scale: Ours: size of what both streams see, as a fraction of the input in (0, 1].
             Below 1 the regions are cut out of larger images than the global stream sees, and show
             more detail at the same cost. 1 is the paper's.
@@ -103,7 +108,7 @@ class MCAR(MultiLabelClassifier):
         check_choice('model.selection', selection, SELECTIONS)
         check_choice('model.rule', rule, RULES)
         check_choice('model.loss', loss, ('pair', 'single'))
-        check_choice('model.prediction', prediction, ('fused', 'global', 'local'))
+        check_choice('model.prediction', prediction, PREDICTIONS)
         self.topn = topn
         self.tau = tau
         self.selection = selection

@@ -217,7 +217,7 @@ def test_no_way_back_from_a_crop():
     assert 'regions' in sample and 'regions_original' not in sample
 
 
-@pytest.mark.parametrize('prediction', ['fused', 'global', 'local'])
+@pytest.mark.parametrize('prediction', ['fused', 'global', 'local', 'mean'])
 def test_choice_of_the_prediction(prediction):
     model = build(prediction=prediction).eval()
     images = torch.randn(2, 3, 64, 64)
@@ -226,6 +226,7 @@ def test_choice_of_the_prediction(prediction):
         'global': streams.global_logits,
         'local': streams.local_logits,
         'fused': torch.maximum(streams.global_logits, streams.local_logits),
+        'mean': (streams.global_logits + streams.local_logits) / 2,
     }[prediction]
     torch.testing.assert_close(model(images), logits)
     samples = model.predict(images)
