@@ -134,12 +134,17 @@ def config_text(cfg: Config, folder: Path) -> str:
     kept['custom_hooks'] = [dict(type='mmmlc.VocabularyHook')]
     kept['work_dir'] = f'work_dirs/{folder.name}'
     config = Config(kept)
-    without_pretrained(config.model)
-    for part in parts_of(config.model):
-        if part.get('pretrained'):  # of timm's backbones a switch, of others an address
-            part['pretrained'] = False if part.get('type') == 'mmmlc.TIMMFeatureMap' else None
+    without_weights(config.model)
     head = (
         f'# {safe_line(folder.name)}, a model that is ready: {CARD} says what it is.\n'
         f'#   python tools/test.py {folder / CONFIG} {folder / WEIGHTS}\n'
     )
     return head + config.pretty_text
+
+
+def without_weights(model: dict) -> None:
+    """Take from the config of a model what would be fetched or read when it is built."""
+    without_pretrained(model)
+    for part in parts_of(model):
+        if part.get('pretrained'):  # of timm's backbones a switch, of others an address
+            part['pretrained'] = False if part.get('type') == 'mmmlc.TIMMFeatureMap' else None

@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -24,6 +24,7 @@ from mmpretrain.structures import DataSample
 from PIL import Image
 from torch import Tensor
 
+from mmmlc.datasets.image_files import BrokenImageError, open_image
 from mmmlc.datasets.transforms import LoadImage
 from mmmlc.engine.checkpoints import load_checkpoint_file
 from mmmlc.engine.launch import load_config
@@ -31,9 +32,12 @@ from mmmlc.registry import MODELS, TRANSFORMS
 from mmmlc.visualization.regions import draw_prediction
 
 from .folder import CONFIG, WEIGHTS, find_folder
+from .lookahead import ahead
+from .trained import read_trained
 
-#: A file, an image of Pillow, or an array (H, W, 3) RGB or (H, W) grey of uint8.
-Photograph: TypeAlias = str | Path | Image.Image | np.ndarray
+#: A file, its content, an image of Pillow, or an array (H, W, 3) RGB or (H, W) grey of uint8.
+Photograph: TypeAlias = str | Path | bytes | Image.Image | np.ndarray
+_ONE = (str, Path, bytes, Image.Image, np.ndarray)
 
 
 @contextlib.contextmanager
@@ -66,6 +70,14 @@ class Prediction:
     scores: dict[str, float]  # of all classes, in [0, 1]
     regions: tuple[Region, ...]  # empty for a model that finds none
 
+    def top(self, k: int) -> list[tuple[str, float]]:
+        """The k classes of the highest scores, best first."""
+        return sorted(self.scores.items(), key=lambda item: -item[1])[:k]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
 
 class ReadyModel:
     """A classifier with the names of its classes, its thresholds and its pipeline.
@@ -74,8 +86,9 @@ class ReadyModel:
         cfg: With ``model`` and ``test_dataloader``.
         state: Weights of the model.
         classes: Names of the C classes.
-        device: Of the model.
         where: Named in errors.
+        device: Of the model.
+        amp: Run the model in bfloat16 where the device has it (autocast).
 
     Raises:
         ValueError: if keys, shapes or classes do not fit to each other, or the pipeline does not
@@ -87,8 +100,9 @@ class ReadyModel:
         cfg: Config,
         state: dict[str, Tensor],
         classes: Sequence[str],
-        device: str | torch.device = 'cpu',
         where: str = 'the model',
+        device: str | torch.device = 'cpu',
+        amp: bool = False,
     ):
         scope = cfg.get('default_scope') or 'mmengine'
         with DefaultScope.overwrite_default_scope(scope), quiet():
@@ -102,12 +116,15 @@ class ReadyModel:
         try:
             model.load_state_dict(state)
         except RuntimeError as error:
-            raise ValueError(f'{where}: weights do not fit model of {CONFIG}: {error}') from error
-        number = getattr(model.head, 'num_classes', len(classes))
+            raise ValueError(
+                f'{where}: weights do not fit the model of the config: {error}'
+            ) from error
+        number = getattr(getattr(model, 'head', None), 'num_classes', len(classes))
         if number != len(classes):
             raise ValueError(f'{where}: {len(classes)} names of classes, the head has {number}')
         self.model = model.to(device).eval()
         self.classes = tuple(classes)
+        self.amp = amp
         self._load, self._transform = steps[0], Compose(steps[1:])
 
     @property
@@ -120,8 +137,9 @@ class ReadyModel:
         """Labels, scores and regions of images.
 
         Args:
-            images: Paths, images of Pillow, or arrays of uint8, (H, W, 3) in the order RGB (OpenCV
-                reads BGR) or (H, W) grey. Files and Pillow's images are turned as EXIF says.
+            images: Paths, contents of files, images of Pillow, or arrays of uint8, (H, W, 3) in the
+                order RGB (OpenCV reads BGR) or (H, W) grey. Files and Pillow's images are turned as
+                EXIF says.
             batch_size: How many go through the model at once.
 
         Raises:
@@ -131,20 +149,37 @@ class ReadyModel:
         """
         return [self.prediction_of(sample) for sample in self.samples(images, batch_size)]
 
-    def samples(self, images: Iterable[Photograph], batch_size: int = 16) -> Iterator[DataSample]:
+    def samples(
+        self,
+        images: Iterable[Photograph],
+        batch_size: int = 16,
+        threads: int = 0,
+        on_broken: Callable[[BrokenImageError], None] | None = None,
+    ) -> Iterator[DataSample]:
         """The same as :meth:`predict` in the form of mmpretrain, one after the other.
+
+        No more than a few batches are held at a time, however many images there are.
 
         Args:
             images: See :meth:`predict`.
             batch_size: How many go through the model at once.
+            threads: That read images while the model runs; 0 reads them in between.
+            on_broken: Gets the error of an image that cannot be read, which is left out. Without it
+                the error is raised.
         """
-        if isinstance(images, (str, Path, Image.Image, np.ndarray)):
+        if isinstance(images, _ONE):
             raise TypeError(f'images is one {type(images).__name__}, expected a list of images')
         if batch_size < 1:
             raise ValueError(f'batch_size is {batch_size}, expected at least 1')
-        inputs = (self._input(image, number) for number, image in enumerate(images))
-        while batch := list(islice(inputs, batch_size)):
-            with torch.inference_mode():
+        numbered = enumerate(images)
+        inputs = ahead(
+            lambda pair: self._input(pair[1], pair[0]), numbered, threads, 2 * batch_size
+        )
+        read = _left_out(inputs, on_broken)
+        device = next(self.model.parameters()).device.type
+        while batch := list(islice(read, batch_size)):
+            cast = torch.autocast(device, torch.bfloat16, enabled=self.amp)
+            with torch.inference_mode(), cast:
                 found = self.model.test_step(pseudo_collate(batch))
             yield from found
 
@@ -179,6 +214,11 @@ class ReadyModel:
         if isinstance(image, (str, Path)):
             return self._load(dict(img_path=str(image), sample_idx=number))
         name = f'image {number}'
+        if isinstance(image, bytes):
+            try:
+                image = open_image(image)
+            except Exception as error:  # of many types, for a broken header
+                raise BrokenImageError(f'{name}: {error}') from error
         if isinstance(image, np.ndarray):
             if image.dtype != np.uint8 or image.shape[2:] not in ((), (3,)) or image.ndim < 2:
                 raise ValueError(
@@ -188,27 +228,52 @@ class ReadyModel:
             image = Image.fromarray(image)
         if not isinstance(image, Image.Image):
             raise TypeError(
-                f'{name} is of type {type(image).__name__}, expected a path, an image of Pillow or '
-                'an array'
+                f'{name} is of type {type(image).__name__}, expected a path, the content of a '
+                'file, an image of Pillow or an array'
             )
         return dict(img_path=name, sample_idx=number) | self._load.from_image(image, name)
 
 
-def get_model(name: str | Path, device: str | torch.device = 'cpu') -> ReadyModel:
-    """A model that is ready, by its name or folder; no network, no other file is read.
+def _left_out(
+    results: Iterator[Any], on_broken: Callable[[BrokenImageError], None] | None
+) -> Iterator[Any]:
+    for result in results:
+        if not isinstance(result, BrokenImageError):
+            yield result
+        elif on_broken is None:
+            raise result
+        else:
+            on_broken(result)
 
-    The folder's ``config.py`` is Python and is run: take folders from those whom you trust.
+
+def get_model(
+    name: str | Path,
+    device: str | torch.device = 'cpu',
+    checkpoint: str | Path | None = None,
+    amp: bool = False,
+) -> ReadyModel:
+    """A model that is ready, or one of a training; no network is used.
+
+    A config, ``config.py`` of a folder among them, is Python and is run: take folders from those
+    whom you trust. Weights are read as plain data.
 
     Args:
-        name: Of a folder in ``models`` of the checkout or in one of ``$MMMLC_MODELS``; or a path.
+        name: Of a folder in ``models`` of the checkout or in one of ``$MMMLC_MODELS``, or its path;
+            the work directory of a training; or a config file.
         device: Where it runs.
+        checkpoint: Of a training, see :func:`mmmlc.ready.trained.read_trained`.
+        amp: See :class:`ReadyModel`.
 
     Raises:
         FileNotFoundError: if there is none; names those that are there.
-        ValueError: if the files of the folder do not fit to each other.
+        ValueError: if the files do not fit to each other.
     """
+    place = Path(name)
+    work_dir = place.is_dir() and not (place / WEIGHTS).exists() and [*place.glob('*.pth')]
+    if checkpoint is not None or work_dir or place.is_file():
+        return ReadyModel(*read_trained(place, checkpoint), device=device, amp=amp)
     folder = find_folder(name)
     stored = load_checkpoint_file(folder / WEIGHTS)
     classes = stored['meta']['dataset_meta']['classes']
     cfg = load_config(folder / CONFIG)
-    return ReadyModel(cfg, stored['state_dict'], classes, device, str(folder))
+    return ReadyModel(cfg, stored['state_dict'], classes, str(folder), device, amp)

@@ -16,6 +16,7 @@ from helpers.places import ROOT, system_names
 LAYERS = [
     [
         'aliases',
+        'cli',
         'dependencies',
         'lazy',
         'mmcv_ops',

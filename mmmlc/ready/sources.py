@@ -1,0 +1,52 @@
+"""Which image files a command line means: files, folders, patterns."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+SUFFIXES = (
+    *('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.bmp', '.gif', '.tif', '.tiff'),
+    *('.ppm', '.pgm', '.pbm', '.pnm', '.jp2', '.avif'),
+)
+
+
+def find_images(inputs: Iterable[str]) -> list[str]:
+    """Paths of image files, each once, in order; of a folder and those below it by their suffix.
+
+    Args:
+        inputs: Files, which are taken whatever their suffix is; folders; patterns (``a/*.jpg``,
+            ``**`` for folders of any depth), for shells that leave them as they are.
+
+    Raises:
+        FileNotFoundError: for what is not there, or holds no image; names it.
+        ValueError: for an address of the network.
+    """
+    found: dict[str, None] = {}
+    for name in inputs:
+        if '://' in name:
+            raise ValueError(f'{name}: addresses are not fetched, download the image first')
+        before = len(found)
+        found.update(dict.fromkeys(_of(name)))
+        if len(found) == before and not any(_of(name)):
+            raise FileNotFoundError(
+                f'{name}: no such file or folder, or no image in it ({", ".join(SUFFIXES)})'
+            )
+    return [*found]
+
+
+def _of(name: str) -> Iterator[str]:
+    path = Path(name)
+    if path.is_dir():
+        yield from map(str, sorted(filter(_is_image, path.rglob('*'))))
+    elif path.exists():
+        yield name
+    else:
+        for match in sorted(glob.glob(name, recursive=True)):
+            if _is_image(Path(match)):
+                yield match
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.is_file()
