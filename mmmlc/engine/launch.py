@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import master_only
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import nn
@@ -86,7 +87,7 @@ def build_runner(cfg: Config, trust: bool = False, options: RunOptions | None = 
     if processes and not torch.distributed.is_initialized():
         # The runner's own initialisation calls CUDA.
         torch.distributed.init_process_group('gloo')
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner = _runner_class(cfg, options is not None and options.test).from_cfg(cfg)
     end_with(runner)
     if cfg.get('sync_bn'):
         runner.register_hook(SynchronisedNormsHook())
@@ -94,6 +95,17 @@ def build_runner(cfg: Config, trust: bool = False, options: RunOptions | None = 
         choose_start(runner, begin_from)
         runner.register_hook(TakeoverHook())
     return runner
+
+
+def _runner_class(cfg: Config, test: bool) -> type[Runner]:
+    found = RUNNERS.get(cfg.get('runner_type', 'mmengine.Runner'))
+    return type(found.__name__, (found,), dict(dump_config=_dump_beside_log)) if test else found
+
+
+@master_only
+def _dump_beside_log(runner: Runner) -> None:
+    """Write the config of a test, so that the training's in the same work directory stays."""
+    runner.cfg.dump(Path(runner.log_dir, Path(runner.cfg.filename or 'config.py').name))
 
 
 def leave_processes() -> None:

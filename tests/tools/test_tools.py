@@ -74,6 +74,21 @@ def test_evaluation_writes_results_and_pictures(trained, toys, tmp_path):
     assert np.asarray(Image.open(pictures[0])).std() > 10
 
 
+def test_a_work_directory_is_enough(trained, tmp_path):
+    """Its own config, with what was overridden, and its checkpoint; the config stays as it is."""
+    (config,) = trained.glob('*.py')
+    before = config.read_text()
+    options = ('--cfg-options', 'test_dataloader.batch_size=7')
+    call(sys.executable, 'tools/test.py', trained, '--out', tmp_path / 'out', *options)
+    assert len(read_predictions(tmp_path / 'out').images) == VAL_IMAGES
+    call(sys.executable, 'tools/test.py', trained, '--work-dir', trained, *options)
+    assert config.read_text() == before and 'batch_size=7' not in before
+    ours = [path.read_text() for path in trained.glob(f'*/{config.name}')]
+    assert len(ours) == 2 and all('batch_size=7' in text for text in ours)
+    with pytest.raises(AssertionError, match='test.py: .* needs a checkpoint beside it'):
+        call(sys.executable, 'tools/test.py', CONFIG)
+
+
 def dump_config(folder: Path, toys: Path, name: str) -> Path:
     """The toy config, which also writes every prediction to a file."""
     path = folder / f'{name}.py'
