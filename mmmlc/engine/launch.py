@@ -7,10 +7,12 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.dist import master_only
+from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import nn
@@ -24,6 +26,7 @@ from .resume import choose_start
 from .run_records import end_with
 from .synchronised_norms import SynchronisedNormsHook
 from .takeover import TakeoverHook
+from .terminal import shorten_terminal, show_end_of_epochs
 
 
 def load_config(
@@ -89,6 +92,7 @@ def build_runner(cfg: Config, trust: bool = False, options: RunOptions | None = 
         torch.distributed.init_process_group('gloo')
     runner = _runner_class(cfg, options is not None and options.test).from_cfg(cfg)
     end_with(runner)
+    show_end_of_epochs(runner, cfg)
     if cfg.get('sync_bn'):
         runner.register_hook(SynchronisedNormsHook())
     if cfg.get('resume'):
@@ -98,8 +102,18 @@ def build_runner(cfg: Config, trust: bool = False, options: RunOptions | None = 
 
 
 def _runner_class(cfg: Config, test: bool) -> type[Runner]:
+    """The config's runner with a short terminal; a test leaves the training's config alone."""
     found = RUNNERS.get(cfg.get('runner_type', 'mmengine.Runner'))
-    return type(found.__name__, (found,), dict(dump_config=_dump_beside_log)) if test else found
+
+    def build_logger(self: Runner, *args: Any, **kwargs: Any) -> MMLogger:
+        logger = found.build_logger(self, *args, **kwargs)
+        shorten_terminal(logger)
+        return logger
+
+    methods = dict(build_logger=build_logger)
+    if test:
+        methods['dump_config'] = _dump_beside_log
+    return type(found.__name__, (found,), methods)
 
 
 @master_only
