@@ -329,6 +329,7 @@ def test_run_tests_hands_its_arguments_on(root, tmp_path):
     script = shutil.copy(root / 'tools/run_tests.sh', tmp_path / 'tools')
     done = bash(script, '--active', '-x', '-k', 'a b', folder=tmp_path)
     expected = ['install --tests --active', 'install --print-python --active']
-    expected += ['-m ruff check .', '-m mypy mmmlc', '-m pytest -x -k a b']
+    side_by_side = f'-n {min(os.cpu_count(), 8)} --dist worksteal'
+    expected += ['-m ruff check .', '-m mypy mmmlc', f'-m pytest {side_by_side} -x -k a b']
     assert calls.read_text().splitlines() == expected
     assert done.returncode == 3  # the tests passed, the linter did not

@@ -154,7 +154,11 @@ class Training:
 def _wait_for(process: Any, stamps: Any, moment: Moment) -> None:
     while process.is_alive() and not any(stamps[moment.iteration :]):
         time.sleep(0.001)
-    process.join(moment.seconds)
+    # No longer than the iteration, which may be faster than the one that the moment was drawn from:
+    # the training would be over.
+    end = time.monotonic() + moment.seconds
+    while time.monotonic() < end and not any(stamps[moment.iteration + 1 :]):
+        time.sleep(0.001)
 
 
 def random_moments(durations: list[float], count: int, seed: int | str) -> tuple[Moment, ...]:
