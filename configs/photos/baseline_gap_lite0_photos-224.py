@@ -2,7 +2,7 @@
 _base_ = [
     '../_base_/models/lite0.py',
     '../_base_/datasets/photos_bs16_224.py',
-    '../_base_/schedules/adamw_8e_cpu.py',
+    '../_base_/schedules/adamw_4e_cpu.py',
 ]
 
 model = dict(head=dict(num_classes=_base_.num_classes))

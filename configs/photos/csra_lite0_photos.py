@@ -2,7 +2,7 @@
 _base_ = [
     '../_base_/models/lite0.py',
     '../_base_/datasets/coco_photos_bs16_160.py',
-    '../_base_/schedules/adamw_8e_cpu.py',
+    '../_base_/schedules/adamw_4e_cpu.py',
 ]
 
 model = dict(

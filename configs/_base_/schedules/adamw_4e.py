@@ -1,4 +1,4 @@
-# Fine-tuning in 8 epochs: AdamW, 3e-4 for the backbone and ten times as much for what is new, a
+# Fine-tuning in 4 epochs: AdamW, 3e-4 for the backbone and ten times as much for what is new, a
 # warm-up and a cosine.
 optim_wrapper = dict(
     type='mmengine.OptimWrapper',
@@ -10,11 +10,11 @@ param_scheduler = [
     dict(type='mmengine.LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
     dict(
         type='mmengine.CosineAnnealingLR',
-        T_max=8,  # epochs; as many as max_epochs
+        T_max=4,  # epochs; as many as max_epochs
         by_epoch=True,
         convert_to_iter_based=True,
     ),
 ]
-train_cfg = dict(by_epoch=True, max_epochs=8, val_interval=1)
+train_cfg = dict(by_epoch=True, max_epochs=4, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
