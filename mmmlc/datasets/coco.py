@@ -247,8 +247,12 @@ def _box_columns(ann_file: str, coco: COCO, anns: list[dict], rows: np.ndarray) 
     boxes = clip_boxes(to_fractions(from_xywh(xywh), sizes[rows]))
     given = _areas(ann_file, anns)
     crowd = [ann.get('iscrowd', 0) for ann in anns]
-    if not set(crowd) <= {0, 1}:
-        ann = next(ann for ann in anns if ann.get('iscrowd', 0) not in (0, 1))
+    if any(type(value) not in (int, float, bool) or value not in (0, 1) for value in crowd):
+        ann = next(
+            ann
+            for ann, value in zip(anns, crowd, strict=True)
+            if type(value) not in (int, float, bool) or value not in (0, 1)
+        )
         where = f'{ann_file}: annotation id {ann["id"]}'
         raise ValueError(f'{where} has iscrowd={ann["iscrowd"]!r}, expected 0 or 1')
     return {

@@ -11,6 +11,8 @@ from typing import Any
 from mmengine.fileio import LocalBackend, get_file_backend
 from PIL import Image, ImageFile, TiffImagePlugin
 
+from mmmlc.neutral import safe_line
+
 MAX_BYTES = 2_000_000_000
 # Only these are ever tried: other readers of Pillow start programs (Ghostscript for PostScript).
 FORMATS: tuple[str, ...] = ('JPEG', 'PNG', 'WEBP', 'BMP', 'GIF', 'TIFF', 'PPM', 'JPEG2000', 'AVIF')
@@ -26,7 +28,13 @@ for _plugin in ('Jpeg', 'Png', 'WebP', 'Bmp', 'Gif', 'Tiff', 'Ppm', 'Jpeg2K', 'A
 
 
 class BrokenImageError(RuntimeError):
-    """An image that is missing, cannot be decoded or exceeds a limit; names the file."""
+    """An image that is missing, cannot be decoded or exceeds a limit; names the file.
+
+    In one line, whatever the name of the file holds: it goes to the terminal.
+    """
+
+    def __init__(self, message: str = '') -> None:
+        super().__init__(safe_line(message))
 
 
 class MissingImageError(BrokenImageError):

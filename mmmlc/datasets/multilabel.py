@@ -12,6 +12,7 @@ from mmengine.fileio import LocalBackend, get_file_backend
 from mmpretrain.datasets import MultiLabelDataset as _MultiLabelDataset
 from mmpretrain.datasets.base_dataset import expanduser
 
+from mmmlc.neutral import safe_line
 from mmmlc.registry import DATASETS
 
 from .box_checks import check_boxes_follow
@@ -137,13 +138,14 @@ class MultiLabelMixin(_Host):
         self._reported.share_memory_()
 
     def _checked_labels(self, info: dict, num_classes: int) -> list[int]:
-        labels, where = info['gt_label'], f'{self.source}: entry {info["entry"]}'
+        labels, path = info['gt_label'], safe_line(info['img_path'])
+        where = f'{self.source}: entry {info["entry"]} ({path})'
         if not isinstance(labels, (list, tuple, set, np.ndarray)):
-            raise TypeError(f'{where} ({info["img_path"]}): gt_label={labels!r}, expected a list')
+            raise TypeError(f'{where}: gt_label={labels!r}, expected a list')
         for label in labels:
             if not isinstance(label, (int, np.integer)) or not 0 <= label < num_classes:
                 raise ValueError(
-                    f'{where} ({info["img_path"]}): label {label!r} is outside the vocabulary, '
+                    f'{where}: label {label!r} is outside the vocabulary, '
                     f'expected an integer from 0 to {num_classes - 1}'
                 )
         return sorted({int(label) for label in labels})
@@ -221,6 +223,7 @@ class MultiLabelDataset(MultiLabelMixin, _MultiLabelDataset):
         for key, value in metainfo.items():
             self._metainfo.setdefault(key, value)
         self._question(metainfo.get('classes'))
+        self._check_order(metainfo.get('classes'))
         folders = {key: self.image_folder(prefix) for key, prefix in self.data_prefix.items()}
         samples: list[dict] = []
         for number, entry in enumerate(entries):
@@ -241,6 +244,17 @@ class MultiLabelDataset(MultiLabelMixin, _MultiLabelDataset):
         if not isinstance(sample, dict):
             raise ValueError(f'{where} is no single image')
         return sample | paths
+
+    def _check_order(self, classes: object) -> None:
+        """Refuse the file's classes in another order: its labels are numbers, and would change."""
+        ours = self._metainfo.get('classes')
+        if not isinstance(classes, (list, tuple)) or not isinstance(ours, (list, tuple)):
+            return
+        if list(ours) != list(classes) and sorted(map(str, ours)) == sorted(map(str, classes)):
+            raise ValueError(
+                f'{self.ann_file}: classes is {list(classes)}, and classes={list(ours)} of the '
+                'dataset the same in another order: labels are numbers, leave classes out'
+            )
 
     def _question(self, classes: object) -> None:
         """Question the vocabulary of the file, unless the config gives another."""

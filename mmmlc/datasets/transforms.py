@@ -17,6 +17,7 @@ from mmengine import dist
 from mmengine.logging import print_log
 from PIL import Image
 
+from mmmlc.neutral import safe_line
 from mmmlc.ops.boxes import flip_boxes, turn_boxes
 from mmmlc.ops.checks import check_choice, check_fractions
 from mmmlc.registry import TRANSFORMS
@@ -29,7 +30,7 @@ def warn(message: str) -> None:
     """Log ``message`` as a warning that is seen whatever the process it comes from."""
     # mmengine's loggers print nothing below ERROR outside the main process.
     level = logging.WARNING if dist.is_main_process() else logging.ERROR
-    print_log(message, logger='current', level=level)
+    print_log(safe_line(message), logger='current', level=level)
 
 
 @TRANSFORMS.register_module()

@@ -51,6 +51,7 @@ OLD = {
     'log_config': 'default_hooks=dict(logger=...)',
     'resume_from': 'resume=True and load_from',
     'workflow': 'train_cfg',
+    'fp16': "optim_wrapper=dict(type='mmengine.AmpOptimWrapper')",
 }
 ENDINGS = ('_dataloader', '_evaluator', '_hooks', '_wrapper', '_scheduler', '_cfg')
 HOOK_NAMES = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
@@ -124,7 +125,9 @@ def _top_level(config: dict) -> Iterator[str]:
             continue
         read = _used_elsewhere(key, value, config)
         near = difflib.get_close_matches(key, MEANT, 1, 0.85)
-        if key in OLD and isinstance(value, Mapping) and not read:
+        # A number or text may be a variable of the config's own, as in max_epochs=total_epochs.
+        old = key in OLD and (isinstance(value, (Mapping, list)) or key == 'resume_from')
+        if old and value and not read:
             yield f'{key}: nothing reads it, expected {OLD[key]}'
         elif near and not read:
             yield f'{key}: nothing reads it, did you mean {near[0]!r}?'

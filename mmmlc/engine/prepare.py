@@ -18,7 +18,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.registry import DATASETS, METRICS
 
-from .check_config import check_config
+from .check_config import HOOK_NAMES, check_config
 from .scale_lr import check_lr_factors, scale_lr, world_size
 
 VIEWS = ('features', 'images')
@@ -98,10 +98,18 @@ def prepare(cfg: Config, options: RunOptions | None = None) -> None:
         use_ten_views(cfg, options.views)
     if options.show_dir:
         _draw_pictures(cfg, options)
+    _leave_out_hooks(cfg)
     # Last: it reads the data that all options may have changed.
     fill_num_classes(cfg)
     if cfg.get('launcher', 'none') != 'none' and not torch.cuda.is_available():
         _use_gloo(cfg)
+
+
+def _leave_out_hooks(cfg: Config) -> None:
+    """``default_hooks.divergence=None`` leaves it out, as mmengine does with its own six."""
+    hooks = cfg.get('default_hooks') or {}
+    for name in [name for name, hook in hooks.items() if hook is None and name not in HOOK_NAMES]:
+        del hooks[name]
 
 
 def _choose_start(cfg: Config, options: RunOptions) -> None:

@@ -51,6 +51,8 @@ def read_training(path: Path) -> dict:
     """
     if path.is_dir():
         raise UnusableError('is a folder')
+    if not path.is_file():  # a named pipe could be read for ever
+        raise UnusableError('is no regular file')
     try:
         content = load_checkpoint_file(path, mmap=zipfile.is_zipfile(path))
     except (ValueError, OSError) as error:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from mmmlc.ops.checks import is_integer
 
 # Whose classes pass **kwargs on to their parents, and nowhere else.
-_FORWARDING = ('mmmlc.', 'mmengine.optim.scheduler.')
+_FORWARDING = ('mmmlc.', 'mmengine.optim.scheduler.', 'mmengine.hooks.checkpoint_hook.')
 
 
 class Parameter(NamedTuple):

@@ -220,6 +220,7 @@ def _changed(section: str, entry: int, **changes) -> dict:
         ),
         (json.dumps(_content()).replace('123.5', '1e999'), 'annotation id 2 has area=inf'),
         (_changed('annotations', 1, iscrowd=7), 'annotation id 2 has iscrowd=7, expected 0 or 1'),
+        (_changed('annotations', 1, iscrowd=[1]), r'annotation id 2 has iscrowd=\[1\], expected 0'),
         (
             _changed('annotations', 1, area='big'),
             "annotation id 2 has area='big', expected a finite numb",

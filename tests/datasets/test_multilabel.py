@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from mmmlc.datasets import multilabel as samples
 from mmmlc.datasets.coco import CocoMultiLabel
 from mmmlc.datasets.multilabel import MultiLabelDataset
-from mmmlc.datasets.transforms import BrokenImageError
+from mmmlc.datasets.transforms import BrokenImageError, LoadImage
 
 LABELS = [[0], [0, 1], [2], [1, 2], [0, 1, 2], [1]]
 PIPELINE = [
@@ -284,3 +284,31 @@ def test_class_balanced_wrapper(folder):
     frequency = {label: sum(label in labels for labels in LABELS) / 6 for label in range(3)}
     repeats = [max(int(np.ceil(frequency[label] ** -0.5)) for label in ls) for ls in LABELS]
     assert ids == [i for i, repeat in enumerate(repeats) for _ in range(repeat)]
+
+
+def test_classes_of_the_file_in_another_order_are_refused(tmp_path):
+    """Labels are numbers: a cat would become a dog."""
+    content = dict(
+        metainfo=dict(classes=['cat', 'dog']), data_list=[dict(img_path='a.jpg', gt_label=[0])]
+    )
+    (tmp_path / 'a.json').write_text(json.dumps(content))
+    path = str(tmp_path / 'a.json')
+    with pytest.raises(ValueError, match=r"a.json: classes is \['cat', 'dog'\], .* another order"):
+        MultiLabelDataset(ann_file=path, classes=['dog', 'cat'])
+    for classes in (['cat', 'dog'], ['Katze', 'Hund']):  # a translation keeps the numbers
+        assert MultiLabelDataset(ann_file=path, classes=classes).metainfo['classes'] == tuple(
+            classes
+        )
+
+
+def test_paths_reach_the_terminal_in_one_line(tmp_path):
+    content = dict(
+        metainfo=dict(classes=['cat']), data_list=[dict(img_path='\x1b[31ma.jpg', gt_label=[3])]
+    )
+    (tmp_path / 'a.json').write_text(json.dumps(content))
+    with pytest.raises(ValueError, match='label 3 is outside') as error:
+        MultiLabelDataset(ann_file=str(tmp_path / 'a.json'))[0]
+    assert '\x1b' not in str(error.value) and r'\x1b[31ma.jpg' in str(error.value)
+    with pytest.raises(BrokenImageError) as broken:
+        LoadImage()({'img_path': 'no\n\x1b[31m.jpg'})
+    assert str(broken.value).isprintable()

@@ -17,7 +17,7 @@ from mmengine.config import Config
 
 from mmmlc.engine import load_checkpoint_file, save_checkpoint_file
 from mmmlc.engine.config_text import read_config_text
-from mmmlc.engine.resume import choose_start
+from mmmlc.engine.resume import choose_start, find_checkpoint
 
 
 @pytest.fixture(autouse=True, scope='module')
@@ -444,3 +444,11 @@ def test_flexible_runner(tmp_path):
     cfg.train_dataloader.batch_size = 1
     with pytest.raises(ValueError, match='1 images per update, 2 in the training'):
         train(cfg, 'auto')
+
+
+def test_a_pipe_is_passed_over(tmp_path):
+    """Reading it would wait for a writer, for ever."""
+    os.mkfifo(tmp_path / 'epoch_9.pth')
+    found = find_checkpoint([tmp_path / 'epoch_9.pth', tmp_path / 'gone.pth'])
+    assert found.path is None
+    assert [one.reason for one in found.passed] == ['is no regular file'] * 2

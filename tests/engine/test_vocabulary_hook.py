@@ -9,6 +9,7 @@ import pytest
 
 from mmmlc.datasets import OwnLabels, vocabulary
 from mmmlc.engine.hooks.vocabulary import VocabularyHook
+from mmmlc.evaluation import MultiLabelMetric
 
 
 @pytest.fixture
@@ -19,11 +20,13 @@ def said(monkeypatch) -> list[str]:
     return messages
 
 
-def run(train, val=None) -> None:
+def run(train, val=None, metrics=()) -> None:
     runner = SimpleNamespace(
         train_dataloader=SimpleNamespace(dataset=train),
         val_dataloader=SimpleNamespace(dataset=val),
-        val_loop=None if val is None else object(),
+        val_loop=None
+        if val is None
+        else SimpleNamespace(evaluator=SimpleNamespace(metrics=metrics)),
         model=SimpleNamespace(head=SimpleNamespace(num_classes=3)),
     )
     VocabularyHook().before_train(runner)
@@ -42,6 +45,15 @@ def test_nothing_to_learn(tmp_path, said):
         run(dataset(tmp_path, '0,0,0', '?,0,0'))
     run(dataset(tmp_path, '1,1,1'))
     assert not said
+
+
+def test_nothing_to_evaluate(tmp_path, said):
+    """Before the training, not after its first epoch; other metrics may do without labels."""
+    train, val = dataset(tmp_path, '1,1,1'), dataset(tmp_path, '0,0,0')
+    with pytest.raises(ValueError, match='val_dataloader.dataset: val: none of its 1 images has'):
+        run(train, val, metrics=[MultiLabelMetric()])
+    run(train, val)
+    assert len(said) == 1
 
 
 def test_missing_classes_are_said_once(tmp_path, said):

@@ -15,6 +15,7 @@ from torch.utils.hooks import RemovableHandle
 
 from mmmlc.engine.ending import TrainingEndedError, stop_together
 from mmmlc.engine.tensors import describe_not_finite, not_finite
+from mmmlc.neutral import safe_line
 from mmmlc.registry import HOOKS
 
 from .checkpoint import CheckpointHook
@@ -114,7 +115,8 @@ def _check_scores(runner: Runner, outputs: Any) -> None:
     if scores and bool(torch.stack([score.isnan().any() for score, _ in scores]).any()):
         path = next(path for score, path in scores if score.isnan().any())
         raise TrainingEndedError(
-            f'The scores are NaN after iteration {runner.iter}, as those of {path}: the training '
+            f'The scores are NaN after iteration {runner.iter}, as those of {safe_line(path)}: '
+            'the training '
             f'has diverged. {_last_good(runner)}'
         )
 
@@ -141,7 +143,7 @@ def _describe(runner: Runner, data_batch: Any, outputs: dict) -> str:
 
 def _images(data_batch: Any) -> str:
     samples = data_batch.get('data_samples', []) if isinstance(data_batch, dict) else []
-    names = [str(sample.get('img_path', '?')) for sample in samples if hasattr(sample, 'get')]
+    names = [safe_line(sample.get('img_path', '?')) for sample in samples if hasattr(sample, 'get')]
     more = f' and {len(names) - _NAMED} more' if len(names) > _NAMED else ''
     return (', '.join(names[:_NAMED]) or 'unknown') + more
 

@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 
 from mmmlc.datasets.split_checks import count_positives, judge_splits
 from mmmlc.datasets.vocabulary import warn_once
+from mmmlc.evaluation import MultiLabelMetric
 from mmmlc.registry import HOOKS
 
 
@@ -83,6 +84,12 @@ class VocabularyHook(Hook):
         )
 
 
+def _measures_labels(runner: Runner) -> bool:
+    """Whether the evaluation in the training fails without a positive label."""
+    evaluator = getattr(runner.val_loop, 'evaluator', None)
+    return any(isinstance(metric, MultiLabelMetric) for metric in getattr(evaluator, 'metrics', ()))
+
+
 def _judge(runner: Runner, dataset: BaseDataset) -> None:
     """Warn of classes without positives; nothing can be learned where none has any."""
     found = {'train': (count_positives(dataset), dataset)}
@@ -101,5 +108,7 @@ def _judge(runner: Runner, dataset: BaseDataset) -> None:
         text = f'{finding.split}_dataloader.dataset: {finding.text}'
         if finding.certain and finding.split == 'train':
             raise ValueError(f'{text}: there is nothing to learn')
+        if finding.certain and _measures_labels(runner):
+            raise ValueError(f'{text}: there is nothing to evaluate')
         if not getattr(found[finding.split][1], 'splits_judged', False):
             warn_once(text)
