@@ -40,7 +40,7 @@ def read_class_names(path: str) -> list[str]:
 
 
 def _read_json_lines(path: str, names: Names) -> LabelRows:
-    builder = Builder(path)
+    builder = Builder(path, names.rename)
     seen: set[str] = set()
     # Not splitlines: JSON may hold other line ends, such as U+2028, inside its texts.
     numbered = enumerate(read_text(path).split('\n'), start=1)

@@ -22,6 +22,7 @@ from mmmlc.registry import DATASETS
 
 from .image_paths import ImageFolder, check_text, is_address, plain_path
 from .multilabel import MultiLabelMixin
+from .number_checks import LARGEST_SIDE
 from .text_files import read_text, read_xml
 from .vocabulary import checked_classes
 
@@ -263,14 +264,18 @@ def _flag(obj: ET.Element, where: str) -> bool:
 def _boxes(root: ET.Element, path: str, chosen: np.ndarray) -> dict:
     """Return size, boxes and areas; VOC counts pixels from 1 and both ends belong to the box."""
     width, height = _numbers(root.find('size'), ('width', 'height'), f'{path}: size')
-    if min(width, height) <= 0:
-        raise ValueError(f'{path}: size is {width} x {height}, expected positive numbers')
+    if not 0 < min(width, height) <= max(width, height) <= LARGEST_SIDE:
+        raise ValueError(
+            f'{path}: size is {width} x {height}, expected positive numbers up to {LARGEST_SIDE:g}'
+        )
     keys = ('xmin', 'ymin', 'xmax', 'ymax')
     rows = [
         _numbers(obj.find('bndbox'), keys, f'{path}: object {i}')
         for i, obj in enumerate(root.findall('object'))
     ]
     corners = from_voc(np.array(rows, dtype=np.float64).reshape(-1, 4))
+    if len(bad := np.flatnonzero((np.abs(corners) > LARGEST_SIDE).any(axis=1))):
+        raise ValueError(f'{path}: object {bad[0]} has the box {rows[bad[0]]}, beyond any image')
     extents = corners[:, 2:] - corners[:, :2]
     if len(bad := np.flatnonzero(~(extents >= 0).all(axis=1))):
         raise ValueError(f'{path}: object {bad[0]} has its box ends in the wrong order')

@@ -231,3 +231,12 @@ def test_links_are_followed(write, tmp_path):
     write('path,labels\nimages/../../b.jpg,x\n', 'data/a.csv')
     with pytest.raises(ValueError, match="'../b.jpg' is outside of data_root"):
         OwnLabels('a.csv', data_root=str(tmp_path / 'data'))
+
+
+def test_json_lines_are_renamed_as_tables_are(tmp_path):
+    path = tmp_path / 'labels.jsonl'
+    lines = [dict(path='a.jpg', labels=['kat']), dict(path='b.jpg', labels=['cat', 'nan'])]
+    path.write_text('\n'.join(map(json.dumps, lines)))
+    dataset = OwnLabels(str(path), rename={'kat': 'cat', 'nan': None})
+    assert dataset.metainfo['classes'] == ('cat',)
+    assert [dataset.get_data_info(i)['gt_label'] for i in range(2)] == [[0], [0]]
