@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from mmmlc.datasets.decoding import read_rgb
+from mmmlc.plots import picture_font
 
 from .regions import Font
 
@@ -62,7 +63,7 @@ def draw_contact_sheet(
         columns: images in a row of the sheet.
         load: reads an image in RGB; by default turned as its EXIF says.
     """
-    font = ImageFont.load_default(FONT_SIZE)
+    font = picture_font(FONT_SIZE, title, *(word for words in texts for word in words))
     step = FONT_SIZE + 4
     columns = max(1, min(columns, len(paths)))
     lines = [_fit(words, font) for words in texts]
@@ -74,7 +75,7 @@ def draw_contact_sheet(
     size = (columns * (WIDTH + GAP) + GAP, top + sum(heights) + GAP)
     sheet = Image.new('RGB', size, 'white')
     draw = ImageDraw.Draw(sheet)
-    draw.text((GAP, GAP), title, fill='black', font=ImageFont.load_default(FONT_SIZE + 4))
+    draw.text((GAP, GAP), title, fill='black', font=picture_font(FONT_SIZE + 4))
     for row, height in zip(rows, heights, strict=True):
         for column, index in enumerate(row):
             left = GAP + column * (WIDTH + GAP)

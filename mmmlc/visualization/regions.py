@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mmmlc.neutral import safe_line
 from mmmlc.ops.boxes import to_pixels
+from mmmlc.plots import picture_font
 
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
@@ -186,7 +187,7 @@ def _draw_tag(
     colour: tuple[int, int, int],
     taken: list[tuple[float, float, float, float]],
 ) -> tuple[float, float, float, float]:
-    font = ImageFont.load_default(FONT_SIZE)
+    font = picture_font(FONT_SIZE, text)
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
     width, height = right - left + 2 * MARGIN, bottom - top + 2 * MARGIN
     x = min(max(box[0], 0), max(size[0] - width, 0))
@@ -227,7 +228,7 @@ def _wrap(line: str, width: int, font: Font) -> list[str]:
 
 
 def _add_caption(picture: Image.Image, lines: list[str]) -> Image.Image:
-    font = ImageFont.load_default(FONT_SIZE)
+    font = picture_font(FONT_SIZE, *lines)
     rows = [row for line in lines for row in _wrap(line, picture.width - 2 * MARGIN, font)]
     step = FONT_SIZE + 5
     result = Image.new('RGB', (picture.width, picture.height + step * len(rows) + MARGIN), 'white')

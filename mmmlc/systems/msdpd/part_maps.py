@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib import colormaps
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from mmmlc.plots import picture_font
 
 SIDE = 192
 GAP = 4
@@ -53,7 +55,8 @@ def draw_part_maps(
     step_x, step_y = width + GAP, height + 2 * LINE + GAP
     columns = 1 + max(len(row) for row in rows)
     sheet = Image.new('RGB', (columns * step_x, len(rows) * step_y), 'white')
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=12)
+    texts = [title, *(part.caption for row in rows for part in row)]
+    draw, font = ImageDraw.Draw(sheet), picture_font(11, *texts)
     sheet.paste(image.convert('RGB').resize((width, height), Image.Resampling.LANCZOS), (0, 0))
     lines = [part for line in title.splitlines() for part in textwrap.wrap(line, 32)]
     draw.multiline_text((2, height + 2), '\n'.join(lines), 'black', font)

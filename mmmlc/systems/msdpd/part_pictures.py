@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
 from mmmlc.datasets.decoding import read_rgb
 from mmmlc.ops.boxes import flip_boxes, to_fractions, to_pixels
+from mmmlc.plots import picture_font
 
 from .clusters import MinedScale
 
@@ -64,7 +65,7 @@ def part_grid(
     """
     step = PATCH + GAP
     sheet = Image.new('RGB', (TEXT + patches * step, len(clusters) * step), 'white')
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=11)
+    draw, font = ImageDraw.Draw(sheet), picture_font(10, *classes)
     for row, cluster in enumerate(clusters):
         draw.multiline_text((4, row * step + 2), _caption(scale, cluster, classes), 'black', font)
         for column, point in enumerate(top_members(scale, cluster, patches).tolist()):
