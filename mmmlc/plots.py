@@ -41,7 +41,9 @@ def picture_font(size: int, *texts: str) -> ImageFont.FreeTypeFont:
     from PIL import ImageFont
 
     path, known = _font_file()
-    if any(ord(character) not in known for text in texts for character in text):
+    # Line ends have no letter, and need none.
+    drawn = (character for text in texts for character in text if character.isprintable())
+    if any(ord(character) not in known for character in drawn):
         _say_missing()
     return ImageFont.truetype(path, size)
 

@@ -247,14 +247,10 @@ def _box_columns(ann_file: str, coco: COCO, anns: list[dict], rows: np.ndarray) 
     boxes = clip_boxes(to_fractions(from_xywh(xywh), sizes[rows]))
     given = _areas(ann_file, anns)
     crowd = [ann.get('iscrowd', 0) for ann in anns]
-    if any(type(value) not in (int, float, bool) or value not in (0, 1) for value in crowd):
-        ann = next(
-            ann
-            for ann, value in zip(anns, crowd, strict=True)
-            if type(value) not in (int, float, bool) or value not in (0, 1)
-        )
-        where = f'{ann_file}: annotation id {ann["id"]}'
-        raise ValueError(f'{where} has iscrowd={ann["iscrowd"]!r}, expected 0 or 1')
+    for ann, value in zip(anns, crowd, strict=True):
+        if type(value) not in (int, float, bool) or value not in (0, 1):
+            where = f'{ann_file}: annotation id {ann["id"]}'
+            raise ValueError(f'{where} has iscrowd={value!r}, expected 0 or 1')
     return {
         'boxes': boxes.astype(np.float32),
         'box_crowd': np.array(crowd, dtype=bool),

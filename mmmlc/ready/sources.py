@@ -6,10 +6,12 @@ import glob
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-SUFFIXES = (
-    *('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.bmp', '.gif', '.tif', '.tiff'),
-    *('.ppm', '.pgm', '.pbm', '.pnm', '.jp2', '.avif'),
-)
+from PIL import Image
+
+from mmmlc.datasets.image_files import FORMATS
+
+# Of the formats that are read; Pillow's plugins of them are imported there.
+SUFFIXES = tuple(sorted(end for end, name in Image.EXTENSION.items() if name in FORMATS))
 
 
 def find_images(inputs: Iterable[str]) -> list[str]:
@@ -27,9 +29,9 @@ def find_images(inputs: Iterable[str]) -> list[str]:
     for name in inputs:
         if '://' in name:
             raise ValueError(f'{name}: addresses are not fetched, download the image first')
-        before = len(found)
-        found.update(dict.fromkeys(_of(name)))
-        if len(found) == before and not any(_of(name)):
+        matches = dict.fromkeys(_of(name))
+        found.update(matches)
+        if not matches:
             raise FileNotFoundError(
                 f'{name}: no such file or folder, or no image in it ({", ".join(SUFFIXES)})'
             )

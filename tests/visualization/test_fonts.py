@@ -30,6 +30,7 @@ def said(monkeypatch):
 def test_letters_differ(pair, said):
     """Accents, Cyrillic, Greek: a font without them draws one box for all."""
     assert drawn(pair[0]) != drawn(pair[1])
+    picture_font(16, 'two\nlines')
     assert not said
 
 

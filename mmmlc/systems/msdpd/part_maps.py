@@ -56,7 +56,7 @@ def draw_part_maps(
     columns = 1 + max(len(row) for row in rows)
     sheet = Image.new('RGB', (columns * step_x, len(rows) * step_y), 'white')
     texts = [title, *(part.caption for row in rows for part in row)]
-    draw, font = ImageDraw.Draw(sheet), picture_font(11, *texts)
+    draw, font = ImageDraw.Draw(sheet), picture_font(10, *texts)
     sheet.paste(image.convert('RGB').resize((width, height), Image.Resampling.LANCZOS), (0, 0))
     lines = [part for line in title.splitlines() for part in textwrap.wrap(line, 32)]
     draw.multiline_text((2, height + 2), '\n'.join(lines), 'black', font)
